@@ -1,0 +1,33 @@
+"""The nouns that cross from one stage to the next: frozen dataclasses, no behaviour beyond derived values.
+
+    Gop -> Clip -> (SpikingResult, dense logits) -> Trace -> EnergyEstimate -> Report
+
+Arrays are NumPy, HWC and C-contiguous unless a docstring says otherwise.
+"""
+
+from hybrid_cvar.records.clip import Clip, Gop, InputSpec, VideoInfo, graded_events
+from hybrid_cvar.records.compile_result import CompileResult, LayerMap, ParityRow
+from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
+from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
+
+__all__ = [
+    "Clip",
+    "CompileResult",
+    "EnergyEstimate",
+    "EnergyTerm",
+    "Gop",
+    "InputSpec",
+    "LayerMap",
+    "NodeMacs",
+    "ParityRow",
+    "Prediction",
+    "Provenance",
+    "Report",
+    "SpikingLayerCounts",
+    "SpikingResult",
+    "StageSeconds",
+    "Trace",
+    "VideoInfo",
+    "add_counts",
+    "graded_events",
+]

