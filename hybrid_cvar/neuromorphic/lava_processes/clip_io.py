@@ -1,0 +1,168 @@
+"""Processes that carry whole arrays between this program and a running Lava network.
+
+A port of Lava's external-pipe kind moves an array through shared memory in one piece; reading a `Var`
+would move it an element at a time.
+"""
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS
+
+__all__ = ["ClipSource", "ReadOut", "SpikeSink"]
+
+CLIPS_IN_FLIGHT = 1
+
+
+class ClipSource(AbstractProcess):
+    """Takes a clip's events in one array and sends them a step at a time.
+
+    Ports:
+        clip_in: int8 (T, H, W, C), external, one array a clip.
+        s_out: int8 (H, W, C); zeros in the steps of a period after T.
+    """
+
+    def __init__(self, *, shape: tuple[int, int, int], timesteps: int, period: int) -> None:
+        super().__init__(shape=shape, timesteps=timesteps, period=period)
+        self.clip_in = InPort(shape=(timesteps, *shape))
+        self.clip_in.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
+        self.s_out = OutPort(shape=shape)
+
+
+@implements(proc=ClipSource, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyClipSourceModel(PyLoihiProcessModel):
+    """Sends step t of the clip in run step t of the period."""
+
+    clip_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=8)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._run_step = 0
+        self._clip = np.zeros(0, dtype=np.int8)
+        self._silence = np.zeros(proc_params["shape"], dtype=np.int8)
+
+    def run_spk(self) -> None:
+        """Sends one step's events."""
+        step = self._run_step % self.proc_params["period"]
+        self._run_step += 1
+        if step == 0:
+            self._clip = self.clip_in.recv()
+        self.s_out.send(self._clip[step] if step < self.proc_params["timesteps"] else self._silence)
+
+
+class ReadOut(AbstractProcess):
+    """Hands both streams' read-out to the program, once a clip. Joins the streams into one network.
+
+    Ports:
+        motion_in, residual_in: int32 (h, w, C), membranes. motion_out, residual_out: the same, external.
+        counts_in: int64 (layers, 5), the sum over all layers' rows. counts_out: the same, external.
+            Used only if `with_counts`.
+
+    Args:
+        motion_step, residual_step: run step, within the period, in which the stream's last layer sends.
+    """
+
+    def __init__(
+        self,
+        *,
+        motion_shape: tuple[int, int, int],
+        residual_shape: tuple[int, int, int],
+        rows: int,
+        period: int,
+        motion_step: int,
+        residual_step: int,
+        with_counts: bool,
+    ) -> None:
+        super().__init__(period=period, motion_step=motion_step, residual_step=residual_step, with_counts=with_counts)
+        counts_shape = (rows, len(COUNT_FIELDS))
+        self.motion_in = InPort(shape=motion_shape)
+        self.residual_in = InPort(shape=residual_shape)
+        self.counts_in = InPort(shape=counts_shape)
+        self.motion_out = OutPort(shape=motion_shape)
+        self.residual_out = OutPort(shape=residual_shape)
+        self.counts_out = OutPort(shape=counts_shape)
+        for port in (self.motion_out, self.residual_out, self.counts_out):
+            port.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
+
+
+@implements(proc=ReadOut, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyReadOutModel(PyLoihiProcessModel):
+    """Receives in each stream's last step of a clip only."""
+
+    motion_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    residual_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    counts_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=64)
+    motion_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    residual_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64, precision=64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._run_step = 0
+
+    def run_spk(self) -> None:
+        """Passes the read-out on at the end of a clip."""
+        step = self._run_step % self.proc_params["period"]
+        self._run_step += 1
+        if step == self.proc_params["motion_step"]:
+            self.motion_out.send(self.motion_in.recv())
+        if step == self.proc_params["residual_step"]:
+            self.residual_out.send(self.residual_in.recv())
+            if self.proc_params["with_counts"]:
+                self.counts_out.send(self.counts_in.recv())
+
+
+class SpikeSink(AbstractProcess):
+    """Collects a layer's spikes and hands them to the program, once a clip.
+
+    Ports:
+        s_in: int8 (h, w, C). spikes_out: int8 (T, h, w, C), external.
+
+    Args:
+        first_step: run step, within the period, of the layer's first spikes of a clip.
+    """
+
+    def __init__(self, *, shape: tuple[int, int, int], timesteps: int, period: int, first_step: int) -> None:
+        super().__init__(shape=shape, timesteps=timesteps, period=period, first_step=first_step)
+        self.s_in = InPort(shape=shape)
+        self.spikes_out = OutPort(shape=(timesteps, *shape))
+        self.spikes_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
+
+
+@implements(proc=SpikeSink, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySpikeSinkModel(PyLoihiProcessModel):
+    """Receives every step; keeps the steps of the clip."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=1)
+    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._run_step = 0
+        self._spikes = np.zeros((proc_params["timesteps"], *proc_params["shape"]), dtype=np.int8)
+
+    def run_spk(self) -> None:
+        """Stores one step's spikes; sends them all after the clip's last step."""
+        clip_step = self._run_step % self.proc_params["period"] - self.proc_params["first_step"]
+        self._run_step += 1
+        spikes = self.s_in.recv()
+        if 0 <= clip_step < self.proc_params["timesteps"]:
+            self._spikes[clip_step] = spikes
+        if clip_step == self.proc_params["timesteps"] - 1:
+            self.spikes_out.send(self._spikes)

@@ -1,0 +1,169 @@
+"""ConvLIF as one Lava Process, with two ProcessModels of the same bits (spec.md)."""
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.conv.process import Conv
+
+from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS, ConvLifCore
+from hybrid_cvar.neuromorphic.lava_processes.soft_reset_lif import SoftResetLif
+from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
+
+__all__ = ["ConvLif", "PyConvLifModelFixed", "SubConvLifModel"]
+
+
+def lava_kernel(weight: np.ndarray) -> np.ndarray:
+    """(C_out, C_in, kh, kw) of torch to (C_out, kh, kw, C_in), flipped, as `lava.proc.conv.Conv` takes it."""
+    return np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1))
+
+
+def torch_kernel(weight: np.ndarray) -> np.ndarray:
+    """Inverse of `lava_kernel`."""
+    return np.ascontiguousarray(weight.transpose(0, 3, 1, 2)[:, :, ::-1, ::-1])
+
+
+class ConvLif(AbstractProcess):
+    """A 2-D convolution onto leaky integrate-and-fire neurons with a learned threshold and leak.
+
+        u[t] = clip(trunc0(u[t-1] * (4096 - d) / 4096) + (z[t] << 6) - (theta << 6) * o[t-1])
+        o[t] = u[t] > (theta << 6)
+
+    Ports:
+        s_in: int8 (H, W, C_in), events of one step.
+        s_out: int8 (h, w, C_out), spikes of one step.
+        membrane_out: int32 (h, w, C_out), sent once a clip, after its last step.
+        counts_out: int64 (layers, 5), sent once a clip; this layer's row is `COUNT_FIELDS`, the others
+            are 0, so that the read-out adds up all layers. Fused model only.
+
+    Vars:
+        weight: the kernel in stock Conv's layout. u: the membrane.
+
+    Args:
+        spec: the layer.
+        timesteps: steps of a clip (T).
+        period: run steps from one clip to the next, at least `offset + timesteps`.
+        offset: run step, within the period, at which a clip's first input takes effect here.
+        row, rows: this layer's row of `counts_out`, and the number of rows.
+    """
+
+    def __init__(
+        self, *, spec: ConvLifSpec, timesteps: int, period: int, offset: int, row: int, rows: int, name: str
+    ) -> None:
+        weight = lava_kernel(spec.weight)
+        super().__init__(
+            name=name,
+            weight=weight,
+            input_shape=spec.input_shape,
+            output_shape=spec.output_shape,
+            stride=spec.stride,
+            padding=spec.padding,
+            threshold=spec.threshold,
+            decay=spec.decay,
+            hard_reset=spec.reset == "hard",
+            graded_input=spec.graded_input,
+            timesteps=timesteps,
+            period=period,
+            offset=offset,
+            row=row,
+            rows=rows,
+        )
+        self.s_in = InPort(shape=spec.input_shape)
+        self.s_out = OutPort(shape=spec.output_shape)
+        self.membrane_out = OutPort(shape=spec.output_shape)
+        self.counts_out = OutPort(shape=(rows, len(COUNT_FIELDS)))
+        self.weight = Var(shape=weight.shape, init=weight)
+        self.u = Var(shape=spec.output_shape, init=0)
+
+
+@implements(proc=ConvLif, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyConvLifModelFixed(PyLoihiProcessModel):
+    """Convolution and neuron in one process: the fast model. An input takes effect in its own step."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+    membrane_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64, precision=64)
+    weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=9)
+    u: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._core: ConvLifCore | None = None
+        self._run_step = 0
+
+    def _start(self) -> ConvLifCore:
+        params = self.proc_params
+        core = ConvLifCore(
+            torch_kernel(self.weight),
+            params["output_shape"],
+            params["stride"],
+            params["padding"],
+            params["threshold"],
+            params["decay"],
+            params["hard_reset"],
+        )
+        core.membrane = self.u  # the Var is the state
+        return core
+
+    def run_spk(self) -> None:
+        """Receives a step's events, runs the layer, sends its spikes; at a clip's end also the read-out."""
+        events = self.s_in.recv()
+        if self._core is None:
+            self._core = self._start()
+        clip_step = self._run_step % self.proc_params["period"] - self.proc_params["offset"]
+        self._run_step += 1
+        if clip_step == 0:
+            self._core.clear()
+        self.s_out.send(self._core.step(events))
+        if clip_step == self.proc_params["timesteps"] - 1:
+            counts = np.zeros((self.proc_params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
+            counts[self.proc_params["row"]] = self._core.counts
+            self.membrane_out.send(self._core.membrane)
+            self.counts_out.send(counts)
+
+
+@implements(proc=ConvLif, protocol=LoihiProtocol)
+@tag("fixed_pt")
+class SubConvLifModel(AbstractSubProcessModel):
+    """Stock `lava.proc.conv.Conv` and our neuron: the readable reference.
+
+    Stock Conv sends what it computed a step earlier, so a layer's input takes effect one step late;
+    the builder of the network allows for it through `period` and `offset`.
+    """
+
+    def __init__(self, proc: AbstractProcess) -> None:
+        params = proc.proc_params
+        self.conv = Conv(
+            weight=params["weight"],
+            input_shape=params["input_shape"],
+            stride=params["stride"],
+            padding=params["padding"],
+            num_message_bits=8 if params["graded_input"] else 0,
+        )
+        self.neuron = SoftResetLif(
+            shape=params["output_shape"],
+            threshold=params["threshold"],
+            decay=params["decay"],
+            hard_reset=params["hard_reset"],
+            timesteps=params["timesteps"],
+            period=params["period"],
+            offset=params["offset"],
+        )
+        proc.in_ports.s_in.connect(self.conv.in_ports.s_in)
+        self.conv.out_ports.a_out.connect(self.neuron.in_ports.a_in)
+        self.neuron.out_ports.s_out.connect(proc.out_ports.s_out)
+        self.neuron.out_ports.membrane_out.connect(proc.out_ports.membrane_out)
+        proc.vars.weight.alias(self.conv.vars.weight)
+        proc.vars.u.alias(self.neuron.vars.u)

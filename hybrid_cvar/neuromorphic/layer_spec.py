@@ -1,0 +1,157 @@
+"""ConvLIF layers as integers: what a bundle stores and every engine runs (spec.md)."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_cvar.errors import ConfigError
+from hybrid_cvar.fixed_point import DECAY_UNITY, SYNAPSE_MAX, THRESHOLD_MAX, WEIGHT_MAX, WEIGHT_MIN
+
+__all__ = ["MAX_CHANNELS", "RESETS", "ConvLifSpec", "StmSpec", "StreamSpec"]
+
+RESETS = ("soft", "hard")
+MAX_SIDE = 4096
+MAX_CHANNELS = 1024
+
+
+def _refuse(layer: str, found: str, rule: str, remedy: str = "") -> ConfigError:
+    return ConfigError(f"ConvLIF layer {layer}: {found}", rule, remedy)
+
+
+@dataclass(frozen=True, eq=False)
+class ConvLifSpec:
+    """One ConvLIF layer in integers (spec.md; paper Eq. 3 and 4).
+
+    Attributes:
+        name: `<stream>.<layer>`.
+        input_shape: (H, W, C_in).
+        weight: int32 (C_out, C_in, kh, kw), even, -256 to 254; cross-correlation, as torch.
+        stride, padding: pixels, (vertical, horizontal).
+        threshold: theta, 0 to 2**17 - 1; compared after a shift left by 6.
+        decay: d, 0 to 4095; the membrane keeps (4096 - d) / 4096 of itself a step.
+        reset: `soft` subtracts the threshold a step later (Eq. 3), `hard` clears at once (stock Lava).
+        graded_input: True if the input events are signed 8-bit values, False if they are spikes.
+
+    Raises:
+        ConfigError: a value breaks its rule.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+    weight: NDArray[np.int32] = field(repr=False)
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    threshold: int
+    decay: int
+    reset: str = "soft"
+    graded_input: bool = False
+
+    def __post_init__(self) -> None:
+        height, width, channels = self.input_shape
+        if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and 1 <= channels <= MAX_CHANNELS):
+            raise _refuse(
+                self.name,
+                f"input shape {self.input_shape}",
+                f"sides must be 1 to {MAX_SIDE}, channels 1 to {MAX_CHANNELS}",
+            )
+        if self.weight.ndim != 4 or self.weight.dtype != np.int32:
+            raise _refuse(
+                self.name, f"weight {self.weight.dtype} {self.weight.shape}", "must be int32 (C_out, C_in, kh, kw)"
+            )
+        if self.weight.shape[1] != channels:
+            raise _refuse(self.name, f"weight has {self.weight.shape[1]} input channels", f"the input has {channels}")
+        if self.weight.size and (
+            self.weight.min() < WEIGHT_MIN or self.weight.max() > WEIGHT_MAX or np.any(self.weight & 1)
+        ):
+            raise _refuse(
+                self.name,
+                f"weights from {self.weight.min()} to {self.weight.max()}",
+                f"must be even and from {WEIGHT_MIN} to {WEIGHT_MAX}",
+            )
+        if min(self.stride) < 1 or min(self.padding) < 0:
+            raise _refuse(
+                self.name, f"stride {self.stride}, padding {self.padding}", "must be at least 1 and at least 0"
+            )
+        if not 0 <= self.threshold <= THRESHOLD_MAX:
+            raise _refuse(self.name, f"threshold {self.threshold}", f"must be 0 to {THRESHOLD_MAX} (17 bit)")
+        if not 0 <= self.decay < DECAY_UNITY:
+            raise _refuse(self.name, f"decay {self.decay}", f"must be 0 to {DECAY_UNITY - 1} (12 bit)")
+        if self.reset not in RESETS:
+            raise _refuse(self.name, f"reset {self.reset!r}", f"must be one of {', '.join(RESETS)}")
+        if min(self.output_shape) < 1:
+            raise _refuse(
+                self.name,
+                f"kernel {self.weight.shape[2:]} on input {self.input_shape}",
+                "leaves no output",
+                "use more padding or a smaller kernel",
+            )
+        largest = int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * (
+            128 if self.graded_input else 1
+        )
+        if largest > SYNAPSE_MAX:
+            raise _refuse(
+                self.name,
+                f"a synaptic sum can reach {largest}",
+                f"must stay within {SYNAPSE_MAX} (24 bit)",
+                "use fewer input channels, a smaller kernel or smaller weights",
+            )
+
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(h, w, C_out)."""
+        kernel = self.weight.shape[2:]
+        height, width = (
+            (self.input_shape[axis] + 2 * self.padding[axis] - kernel[axis]) // self.stride[axis] + 1 for axis in (0, 1)
+        )
+        return int(height), int(width), int(self.weight.shape[0])
+
+    @property
+    def neurons(self) -> int:
+        """Output neurons."""
+        return int(np.prod(self.output_shape))
+
+
+@dataclass(frozen=True, eq=False)
+class StreamSpec:
+    """The ConvLIF layers of one modality, in order; each feeds the next.
+
+    Raises:
+        ConfigError: no layer, or shapes that do not chain.
+    """
+
+    name: str
+    layers: tuple[ConvLifSpec, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise ConfigError(f"stream {self.name}: no layers", "at least one is needed")
+        for before, after in zip(self.layers, self.layers[1:], strict=False):
+            if before.output_shape != after.input_shape:
+                raise ConfigError(
+                    f"stream {self.name}: {before.name} gives {before.output_shape}",
+                    f"{after.name} takes {after.input_shape}",
+                )
+
+    @property
+    def membrane_shape(self) -> tuple[int, int, int]:
+        """(h, w, C) of the analog read-out."""
+        return self.layers[-1].output_shape
+
+
+@dataclass(frozen=True, eq=False)
+class StmSpec:
+    """The spiking partition: the motion stream, the residual stream, and the steps of a clip (T)."""
+
+    motion: StreamSpec
+    residual: StreamSpec
+    timesteps: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.timesteps <= 4096:
+            raise ConfigError(f"timesteps = {self.timesteps}", "must be 1 to 4096")
+
+    @property
+    def streams(self) -> tuple[StreamSpec, StreamSpec]:
+        """Motion, then residual."""
+        return self.motion, self.residual

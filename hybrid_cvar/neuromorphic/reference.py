@@ -1,0 +1,52 @@
+"""The integer specification of ConvLIF as plain NumPy: slow, and meant to be read beside spec.md."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_cvar.fixed_point import DECAY_UNITY, MEMBRANE_MAX
+from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
+
+__all__ = ["reference_layer"]
+
+
+def _synaptic_sum(spec: ConvLifSpec, events: NDArray[np.int8]) -> NDArray[np.int64]:
+    """z, int64 (h, w, C_out): the cross-correlation of the padded events with the weights."""
+    (pad_y, pad_x), (stride_y, stride_x) = spec.padding, spec.stride
+    padded = np.pad(events.astype(np.int64), ((pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+    kernel_h, kernel_w = spec.weight.shape[2:]
+    out_h, out_w, _ = spec.output_shape
+    z = np.zeros(spec.output_shape, dtype=np.int64)
+    for ky in range(kernel_h):
+        for kx in range(kernel_w):
+            window = padded[ky : ky + stride_y * out_h : stride_y, kx : kx + stride_x * out_w : stride_x]
+            z += window[:out_h, :out_w] @ spec.weight[:, :, ky, kx].T.astype(np.int64)
+    return z
+
+
+def reference_layer(spec: ConvLifSpec, events: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Runs one clip through one layer.
+
+    Args:
+        events: int8 (T, H, W, C_in).
+
+    Returns:
+        (spikes int8 (T, h, w, C_out), membranes after every step int32 (T, h, w, C_out)).
+    """
+    steps = len(events)
+    u = np.zeros(spec.output_shape, dtype=np.int64)
+    o = np.zeros(spec.output_shape, dtype=np.int64)
+    spikes = np.zeros((steps, *spec.output_shape), dtype=np.int8)
+    membranes = np.zeros((steps, *spec.output_shape), dtype=np.int32)
+    level = spec.threshold << 6
+    for t in range(steps):
+        kept = np.sign(u) * ((np.abs(u) * (DECAY_UNITY - spec.decay)) // DECAY_UNITY)
+        u = kept + (_synaptic_sum(spec, events[t]) << 6)
+        if spec.reset == "soft":
+            u = u - level * o
+        u = np.clip(u, -MEMBRANE_MAX, MEMBRANE_MAX)
+        o = (u > level).astype(np.int64)
+        if spec.reset == "hard":
+            u = np.where(o == 1, 0, u)
+        spikes[t] = o
+        membranes[t] = u
+    return spikes, membranes

@@ -1,0 +1,263 @@
+"""The real Lava runtime: same bits in both ProcessModels, and nothing left behind."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from hybrid_cvar.errors import LavaError
+from hybrid_cvar.neuromorphic import NativeStm
+
+pytestmark = pytest.mark.needs_lava
+
+
+def lava_stm(*args, **kwargs):
+    from hybrid_cvar.neuromorphic.lava_stm import LavaStm
+
+    return LavaStm(*args, **kwargs)
+
+
+def segments() -> set[str]:
+    return set(os.listdir("/dev/shm"))
+
+
+def children() -> set[int]:
+    """Live children but the resource tracker, which is Python's own and outlives a runtime."""
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline()):
+                found.add(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind():
+    before = segments(), children()
+    yield
+    deadline = time.monotonic() + 5
+    while (segments() - before[0] or children() - before[1]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert segments() - before[0] == set()
+    assert children() - before[1] == set()
+
+
+def assert_same(left, right):
+    np.testing.assert_array_equal(left.motion_membrane, right.motion_membrane)
+    np.testing.assert_array_equal(left.residual_membrane, right.residual_membrane)
+    for a, b in zip(left.spikes, right.spikes, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+@pytest.mark.parametrize("reference", [False, True], ids=["fused", "stock Conv + neuron"])
+def test_both_models_give_the_native_bits_for_every_clip(make_stm, make_clip, reference, reset):
+    stm = make_stm(5, reset=reset)
+    clips = [make_clip(stm, seed) for seed in range(4)]
+    with NativeStm(stm, record_spikes=True) as native, lava_stm(stm, reference=reference, record_spikes=True) as lava:
+        for clip in clips:
+            expected, actual = native.run_clip(*clip), lava.run_clip(*clip)
+            assert all(layer.any() for layer in expected.spikes)
+            assert_same(expected, actual)
+            if not reference:
+                assert expected.counts == actual.counts
+
+
+def test_one_runtime_serves_all_clips(make_stm, make_clip):
+    stm = make_stm()
+    with lava_stm(stm) as lava:
+        lava.run_clip(*make_clip(stm, 0))
+        processes, shared = children(), segments()
+        for seed in range(5):
+            lava.run_clip(*make_clip(stm, seed))
+        assert children() == processes
+        assert segments() == shared
+
+
+def test_an_exception_in_a_process_shows_its_own_traceback(make_stm, make_clip, monkeypatch):
+    from hybrid_cvar.neuromorphic.lava_processes import conv_lif
+
+    def break_down(self, events):
+        raise ZeroDivisionError("the layer broke down")
+
+    monkeypatch.setattr(conv_lif.ConvLifCore, "step", break_down)
+    stm = make_stm()
+    monkeypatch.setattr("hybrid_cvar.neuromorphic.lava_stm.compile_neuron_kernels", lambda: None)
+    with lava_stm(stm) as lava:
+        with pytest.raises(LavaError, match="the layer broke down") as caught:
+            lava.run_clip(*make_clip(stm, 0))
+        assert "break_down" in caught.value.process_traceback
+        assert "Traceback" in caught.value.process_traceback
+        with pytest.raises(LavaError, match="not running"):
+            lava.run_clip(*make_clip(stm, 0))
+
+
+def test_a_killed_process_is_an_error_within_seconds(make_stm, make_clip):
+    stm = make_stm()
+    with lava_stm(stm) as lava:
+        lava.run_clip(*make_clip(stm, 0))
+        victim = lava._runtime._actors()[1]
+        os.kill(victim.pid, signal.SIGKILL)
+        victim_gone = time.monotonic()
+        with pytest.raises(LavaError, match="ended unexpectedly"):
+            lava.run_clip(*make_clip(stm, 0))
+        assert time.monotonic() - victim_gone < 10
+
+
+def test_a_hang_ends_at_the_timeout(make_stm, make_clip):
+    stm = make_stm()
+    with lava_stm(stm, clip_timeout_seconds=1.0) as lava:
+        lava.run_clip(*make_clip(stm, 0))
+        os.kill(lava._runtime._actors()[1].pid, signal.SIGSTOP)
+        with pytest.raises(LavaError, match="in time"):
+            lava.run_clip(*make_clip(stm, 0))
+
+
+def test_a_full_shared_memory_is_an_error_before_the_run(make_stm, monkeypatch):
+    from hybrid_cvar.neuromorphic import lava_runtime
+
+    monkeypatch.setattr(lava_runtime.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 99, 1))
+    with pytest.raises(LavaError, match="can take"), lava_stm(make_stm()):
+        pass
+
+
+def test_the_next_runtime_works_after_an_error(make_stm, make_clip):
+    stm = make_stm()
+    with pytest.raises(RuntimeError, match="ours"), lava_stm(stm):
+        raise RuntimeError("ours")
+    with lava_stm(stm) as lava:
+        assert lava.run_clip(*make_clip(stm, 0)).counts
+
+
+SCRIPT = """
+import sys, numpy as np
+from hybrid_cvar.assets import DEFAULT_BUNDLE
+from hybrid_cvar.compiler import load_bundle
+from hybrid_cvar.neuromorphic.lava_stm import LavaStm
+stm = load_bundle(DEFAULT_BUNDLE).stm
+clip = [np.ones((stm.timesteps, *stream.layers[0].input_shape), dtype=np.int8) for stream in stm.streams]
+with LavaStm(stm) as lava:
+    lava.run_clip(*clip)
+    print("running", flush=True)
+    while True:
+        lava.run_clip(*clip)
+"""
+
+
+def family_of(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "kill"])
+def test_no_orphans_when_the_program_is_stopped(how):
+    """Ctrl-C reaches the whole process group, as from a terminal; a kill reaches the program alone."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as program:
+        assert program.stdout.readline() == "running\n"
+        family = family_of(program.pid)
+        assert len(family) >= 6
+        if how == signal.SIGINT:
+            os.killpg(program.pid, how)
+        else:
+            program.send_signal(how)
+        stderr = program.communicate(timeout=30)[1]
+    psutil.wait_procs(family, timeout=10)
+    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    if how == signal.SIGINT:
+        assert stderr.count("Traceback") == 1, stderr
+        assert "KeyboardInterrupt" in stderr
+        assert "leaked" not in stderr
+
+
+def test_it_can_be_started_again(make_stm, make_clip):
+    stm, lava = make_stm(), None
+    clip = make_clip(stm, 0)
+    lava = lava_stm(stm, record_spikes=True)
+    results = []
+    for _ in range(2):
+        lava.start()
+        results.append(lava.run_clip(*clip))
+        lava.stop()
+    assert_same(*results)
+
+
+def test_a_runtime_started_in_a_thread_outlives_the_thread(make_stm, make_clip):
+    stm = make_stm()
+    lava = lava_stm(stm)
+    starter = threading.Thread(target=lava.start)
+    starter.start()
+    starter.join()
+    try:
+        assert lava.run_clip(*make_clip(stm, 0)).counts
+    finally:
+        lava.stop()
+
+
+def test_a_ctrl_c_during_the_start_is_not_lost(make_stm, monkeypatch):
+    from hybrid_cvar.neuromorphic import lava_runtime
+
+    check = lava_runtime.LavaRuntime._check_shared_memory
+
+    def press_then_check(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        check(self)
+
+    monkeypatch.setattr(lava_runtime.LavaRuntime, "_check_shared_memory", press_then_check)
+    with pytest.raises(KeyboardInterrupt), lava_stm(make_stm()):
+        time.sleep(1)
+
+
+@pytest.mark.parametrize("threshold", [3, 900])
+@pytest.mark.parametrize("decay", [0, 700, 4095])
+def test_hard_reset_is_stock_lavas_fixed_point_lif(threshold, decay):
+    """PyLifModelBitAcc with du = 4095 (no current), fed with sums within 17 bits, beyond which its current wraps."""
+    from lava.proc.lif.models import PyLifModelBitAcc
+
+    from hybrid_cvar.neuromorphic.kernels import update_neurons
+
+    rng = np.random.default_rng(threshold + decay)
+    shape = (7, 11, 13)
+    stock = PyLifModelBitAcc({})
+    stock.u, stock.v = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    stock.du, stock.dv, stock.vth = 4095, decay, threshold
+    stock.bias_mant, stock.bias_exp = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    stock.scale_bias()
+    stock.scale_threshold()
+    membrane, spikes, fired = np.zeros(shape, np.int32), np.zeros(shape, np.int8), 0
+    for _ in range(40):
+        synapse = rng.integers(-(2**17) + 1, 2**17, shape, dtype=np.int32) // int(rng.choice([1, 50, 2000]))
+        stock.subthr_dynamics(synapse)
+        expected = stock.spiking_activation()
+        stock.reset_voltage(expected)
+        update_neurons(membrane, spikes, synapse, threshold, decay, True)
+        np.testing.assert_array_equal(spikes, expected)
+        np.testing.assert_array_equal(membrane, stock.v)
+        fired += int(expected.sum())
+    assert 0 < fired < 40 * spikes.size
+
+
+def test_no_process_model_reads_large_arrays_through_a_var():
+    """`Var.get` moves an element at a time; whole arrays go through ports."""
+    folder = Path(__file__).parents[2] / "hybrid_cvar" / "neuromorphic"
+    assert [file.name for file in folder.rglob("*.py") if ".get()" in file.read_text(encoding="utf-8")] == []
+
+
+def test_lava_forks(make_stm):
+    with lava_stm(make_stm()):
+        assert multiprocessing.get_start_method() == "fork"

@@ -1,0 +1,64 @@
+"""A layer that no engine could run exactly is refused when it is made."""
+
+import numpy as np
+import pytest
+
+from hybrid_cvar.errors import ConfigError
+from hybrid_cvar.neuromorphic import ConvLifSpec, StmSpec, StreamSpec
+
+
+def spec(**changes):
+    values = {
+        "name": "motion.0",
+        "input_shape": (8, 9, 2),
+        "weight": np.full((3, 2, 3, 3), 4, dtype=np.int32),
+        "stride": (2, 1),
+        "padding": (1, 0),
+        "threshold": 10,
+        "decay": 400,
+    }
+    return ConvLifSpec(**(values | changes))
+
+
+def test_output_shape_follows_stride_and_padding():
+    assert spec().output_shape == (4, 7, 3)
+    assert spec().neurons == 84
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weight": np.full((3, 2, 3, 3), 5, dtype=np.int32)}, "even"),
+        ({"weight": np.full((3, 2, 3, 3), 256, dtype=np.int32)}, "254"),
+        ({"weight": np.full((3, 2, 3, 3), -258, dtype=np.int32)}, "-256"),
+        ({"weight": np.full((3, 2, 3, 3), 4, dtype=np.int64)}, "int32"),
+        ({"weight": np.full((3, 4, 3, 3), 4, dtype=np.int32)}, "input channels"),
+        ({"threshold": 2**17}, "17 bit"),
+        ({"threshold": -1}, "17 bit"),
+        ({"decay": 4096}, "12 bit"),
+        ({"reset": "none"}, "soft, hard"),
+        ({"stride": (0, 1)}, "at least 1"),
+        ({"input_shape": (1, 1, 2), "padding": (0, 0)}, "no output"),
+        ({"input_shape": (10_000, 9, 2)}, "4096"),
+    ],
+)
+def test_refusals_name_the_value_and_the_rule(changes, words):
+    with pytest.raises(ConfigError, match=words):
+        spec(**changes)
+
+
+def test_a_sum_that_could_leave_24_bits_is_refused():
+    weight = np.full((1, 300, 1, 1), 254, dtype=np.int32)
+    spec(input_shape=(4, 4, 300), weight=weight, padding=(0, 0), graded_input=False)
+    with pytest.raises(ConfigError, match="24 bit"):
+        spec(input_shape=(4, 4, 300), weight=weight, padding=(0, 0), graded_input=True)
+
+
+def test_streams_must_chain():
+    with pytest.raises(ConfigError, match=r"motion\.0 gives"):
+        StreamSpec("motion", (spec(), spec(name="motion.1")))
+    with pytest.raises(ConfigError, match="no layers"):
+        StreamSpec("motion", ())
+    stream = StreamSpec("motion", (spec(),))
+    with pytest.raises(ConfigError, match="timesteps"):
+        StmSpec(stream, stream, 0)

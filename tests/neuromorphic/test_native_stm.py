@@ -1,0 +1,151 @@
+"""The native engine against the specification written as plain NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybrid_cvar.errors import EngineError
+from hybrid_cvar.fixed_point import MEMBRANE_MAX
+from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec, reference_layer
+from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
+
+RAILS = [-256, -254, -2, 0, 2, 128, 254]
+
+
+@st.composite
+def layers(draw):
+    """(layer, events): any shape, stride, padding, weights and inputs at the rails."""
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    shape = (draw(st.integers(kernel[0], 9)), draw(st.integers(kernel[1], 9)), draw(st.integers(1, 3)))
+    channels = draw(st.integers(1, 4))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    weight = rng.choice(RAILS, (channels, shape[2], *kernel)).astype(np.int32)
+    graded = draw(st.booleans())
+    layer = ConvLifSpec(
+        name="property",
+        input_shape=shape,
+        weight=weight,
+        stride=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
+        padding=(draw(st.integers(0, 3)), draw(st.integers(0, 3))),
+        threshold=draw(st.sampled_from([0, 1, 64, 1000, 30_000, 2**17 - 1])),
+        decay=draw(st.sampled_from([0, 1, 400, 2048, 4095])),
+        reset=draw(st.sampled_from(["soft", "hard"])),
+        graded_input=graded,
+    )
+    values = [-128, -127, -1, 0, 0, 1, 127] if graded else [0, 1]
+    events = rng.choice(values, (draw(st.integers(1, 6)), *shape)).astype(np.int8)
+    return layer, events
+
+
+@settings(max_examples=150, deadline=None)
+@given(layers())
+def test_every_spike_and_membrane_equals_the_reference(case):
+    layer, events = case
+    spikes, membranes = reference_layer(layer, events)
+    core = ConvLifCore.of(layer)
+    for t, arriving in enumerate(events):
+        np.testing.assert_array_equal(core.step(arriving), spikes[t])
+        np.testing.assert_array_equal(core.membrane, membranes[t])
+
+
+@settings(max_examples=60, deadline=None)
+@given(layers())
+def test_counts_equal_a_plain_count(case):
+    """Synaptic operations: for every event, the non-zero weights it meets at outputs that exist."""
+    layer, events = case
+    core = ConvLifCore.of(layer)
+    for arriving in events:
+        core.step(arriving)
+    ones = ConvLifSpec(
+        name="ones",
+        input_shape=layer.input_shape,
+        weight=(layer.weight != 0).astype(np.int32) * 2,
+        stride=layer.stride,
+        padding=layer.padding,
+        threshold=2**17 - 1,
+        decay=4095,
+    )
+    # With weights 0 and 2, no memory and no spikes, the membranes add up to twice the accumulates, << 6.
+    _, sums = reference_layer(ones, (events != 0).astype(np.int8))
+    kept = np.trunc(np.concatenate([np.zeros_like(sums[:1]), sums[:-1]]) / 4096)
+    accumulates = int(((sums - kept) / 128).sum())
+    spikes, _ = reference_layer(layer, events)
+    fired = int(spikes.sum())
+    assert core.counts[:4].tolist() == [np.count_nonzero(events), accumulates, spikes.size, fired]
+
+
+def test_saturation_is_clipped_and_counted():
+    layer = ConvLifSpec(
+        name="rail",
+        input_shape=(1, 1, 16),
+        weight=np.full((1, 16, 1, 1), 254, dtype=np.int32),
+        stride=(1, 1),
+        padding=(0, 0),
+        threshold=2**17 - 1,
+        decay=0,
+        graded_input=True,
+    )
+    core = ConvLifCore.of(layer)
+    for _ in range(3):
+        core.step(np.full((1, 1, 16), -128, dtype=np.int8))
+    assert core.membrane.item() == -MEMBRANE_MAX
+    assert core.counts.tolist()[4] == 3
+
+
+def test_clips_do_not_leak_into_each_other(make_stm, make_clip):
+    stm = make_stm()
+    first, second = make_clip(stm, 1), make_clip(stm, 2)
+    with NativeStm(stm, record_spikes=True) as engine:
+        engine.run_clip(*first)
+        after = engine.run_clip(*second)
+    with NativeStm(stm, record_spikes=True) as engine:
+        alone = engine.run_clip(*second)
+    np.testing.assert_array_equal(after.motion_membrane, alone.motion_membrane)
+    np.testing.assert_array_equal(after.residual_membrane, alone.residual_membrane)
+    assert after.counts == alone.counts
+
+
+def test_layers_feed_each_other_without_delay(make_stm, make_clip):
+    stm = make_stm(3)
+    clip = make_clip(stm, 4)
+    with NativeStm(stm, record_spikes=True) as engine:
+        result = engine.run_clip(*clip)
+    for stream, events, spikes, membrane in (
+        (stm.motion, clip[0], result.spikes[:2], result.motion_membrane),
+        (stm.residual, clip[1], result.spikes[2:], result.residual_membrane),
+    ):
+        first, _ = reference_layer(stream.layers[0], events)
+        second, membranes = reference_layer(stream.layers[1], first)
+        np.testing.assert_array_equal(spikes[0], first)
+        np.testing.assert_array_equal(spikes[1], second)
+        np.testing.assert_array_equal(membrane, membranes[-1])
+        assert first.any()
+        assert second.any()
+
+
+def test_wrong_events_are_refused(make_stm, make_clip):
+    stm = make_stm()
+    motion, residual = make_clip(stm, 0)
+    with NativeStm(stm) as engine:
+        with pytest.raises(ValueError, match="motion events"):
+            engine.run_clip(motion[:-1], residual)
+        with pytest.raises(ValueError, match="residual events"):
+            engine.run_clip(motion, residual.astype(np.int16))
+    with pytest.raises(EngineError, match="not running"):
+        engine.run_clip(motion, residual)
+
+
+def test_streams_may_differ_in_size(make_clip):
+    rng = np.random.default_rng(0)
+
+    def one(name, channels, outputs):
+        weight = rng.integers(-8, 8, (outputs, channels, 3, 3), dtype=np.int32) * 2
+        return StreamSpec(name, (ConvLifSpec(name, (6, 6, channels), weight, (1, 1), (1, 1), 100, 100, "soft", True),))
+
+    stm = StmSpec(one("motion", 2, 5), one("residual", 3, 2), 3)
+    with NativeStm(stm) as engine:
+        result = engine.run_clip(*make_clip(stm, 0))
+    assert result.motion_membrane.shape == (6, 6, 5)
+    assert result.residual_membrane.shape == (6, 6, 2)
