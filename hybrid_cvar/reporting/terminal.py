@@ -1,0 +1,218 @@
+"""The report of one video for the terminal: legible at 80 columns, without colour and in ASCII too."""
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from hybrid_cvar.records import Provenance, Report, Trace
+from hybrid_cvar.reporting.figures import TIME_NOTE, dense_operators, pace, partition_joules
+from hybrid_cvar.reporting.units import count, duration, percent, shown, si
+
+__all__ = ["print_report"]
+
+_WIDTH = 100
+"""Columns at most; wider tables are harder to read across."""
+
+_PROVENANCE_STYLES = {
+    Provenance.MEASURED: "green",
+    Provenance.EMULATED: "cyan",
+    Provenance.MODELLED: "magenta",
+}
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Prints one video: header, notices, answer, operations, energy and time.
+
+    Every section is marked measured (on this host), emulated (counted in the simulator) or modelled (a count
+    times a sourced constant).
+    """
+    page = _Page(console)
+    _header(report.trace, page)
+    if report.notices:
+        lines = Text("\n").join(page.text(notice) for notice in report.notices)
+        title = "Notice" if len(report.notices) == 1 else "Notices"
+        panel = Panel(lines, title=title, title_align="left", border_style="yellow", width=page.width)
+        page.put(panel)
+    _answer(report, page)
+    _operations(report.trace, page)
+    _energy(report, page)
+    _time(report.trace, page)
+
+
+class _Page:
+    """A console, its width and what its encoding can show."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.width = min(console.width, _WIDTH)
+        self.ascii_only = console.options.ascii_only
+
+    def put(self, content: Text | Table | Panel | Padding) -> None:
+        self.console.print(content, width=self.width, highlight=False, markup=False, emoji=False)
+
+    def text(self, value: str, style: str = "", keep_newlines: bool = False) -> Text:
+        """A user's or our own string, as this console can show it; never parsed as markup."""
+        lines = value.split("\n") if keep_newlines else [value]
+        if self.ascii_only:
+            lines = [line.replace("µ", "u") for line in lines]
+        return Text("\n".join(shown(line, self.ascii_only) for line in lines), style=style, overflow="fold")
+
+    def title(self, name: str, *provenances: Provenance) -> None:
+        title = Text(f"\n{name}", style="bold")
+        for provenance in provenances:
+            title.append("  ")
+            title.append(f"[{provenance}]", style=f"not bold {_PROVENANCE_STYLES[provenance]}")
+        self.put(title)
+
+    def note(self, value: str) -> None:
+        self.put(Padding(self.text(value, style="dim"), (0, 0, 0, 2), expand=False))
+
+    def bar(self, share: float, cells: int, style: str) -> Text:
+        """A bar of `cells` at full share; a share above zero is never empty."""
+        filled = max(round(min(share, 1.0) * cells), 1) if share > 0 else 0
+        full, empty = ("#", ".") if self.ascii_only else ("█", "░")
+        return Text(full * filled, style=style).append(empty * (cells - filled), style="dim")
+
+    def table(self, *columns: str, footer: bool = False) -> Table:
+        """A table whose first column is text and whose other columns are numbers."""
+        table = Table(box=box.SIMPLE, show_edge=False, padding=(0, 1, 0, 0), show_footer=footer, header_style="dim")
+        for index, column in enumerate(columns):
+            table.add_column(column, justify="right" if index else "left", overflow="fold")
+        return table
+
+    def put_table(self, table: Table) -> None:
+        self.put(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _header(trace: Trace, page: _Page) -> None:
+    video = trace.video
+    facts = [video.codec, f"{video.width}x{video.height}"]
+    if video.frames_per_second:
+        facts.append(f"{video.frames_per_second:.4g} frames/s")
+    if video.duration_seconds:
+        facts.append(duration(video.duration_seconds))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    grid.add_row("codec", page.text(", ".join(facts)))
+    grid.add_row("read", page.text(f"{'transcoded' if video.transcoded else 'native'}: {video.reason}"))
+    starts = ", ".join(f"{pts:.4g}" for pts in trace.clip_pts_seconds)
+    grid.add_row("clips", page.text(f"{trace.clips}, from {starts} s"))
+    grid.add_row("model", page.text(f"{trace.model}, {'trained' if trace.trained else 'NOT TRAINED'}"))
+    grid.add_row("engine", page.text(trace.engine))
+    page.put(page.text(video.path, style="bold"))
+    page.put_table(grid)
+
+
+def _answer(report: Report, page: _Page) -> None:
+    page.title("Answer", Provenance.MEASURED)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(overflow="fold")
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    for index, prediction in enumerate(report.predictions):
+        style = "bold" if index == 0 else ""
+        grid.add_row(
+            page.text(prediction.label, style=style),
+            Text(percent(prediction.probability), style=style),
+            page.bar(prediction.probability, 24, "green"),
+        )
+    page.put_table(grid)
+
+
+def _operations(trace: Trace, page: _Page) -> None:
+    page.title("Operations, all clips", Provenance.EMULATED)
+    table = page.table("layer", "input", "events in", "syn. op.", "updates", "spikes", "rate", "saturated", footer=True)
+    for layer in trace.spiking:
+        table.add_row(
+            page.text(layer.name),
+            "graded" if layer.graded_input else "binary",
+            count(layer.events_in),
+            count(layer.synaptic_operations),
+            count(layer.neuron_updates),
+            count(layer.spikes_out),
+            percent(layer.spike_rate),
+            Text(count(layer.saturated_states), style="yellow" if layer.saturated_states else ""),
+        )
+    totals = [
+        "total",
+        "",
+        count(sum(layer.events_in for layer in trace.spiking)),
+        count(trace.synaptic_operations),
+        count(sum(layer.neuron_updates for layer in trace.spiking)),
+        count(sum(layer.spikes_out for layer in trace.spiking)),
+        "",
+        count(sum(layer.saturated_states for layer in trace.spiking)),
+    ]
+    for column, total in zip(table.columns, totals, strict=True):
+        column.footer = total
+    page.put_table(table)
+    page.note("syn. op.: synaptic operations, one accumulate each; rate: spikes a neuron and step.")
+    page.put(Text())
+    table = page.table("ANN operator", "nodes", "MACs a clip", "MACs", footer=True)
+    operators = dense_operators(trace)
+    for operator in operators:
+        table.add_row(
+            page.text(operator.op_type), str(operator.nodes), count(operator.macs_per_clip), count(operator.macs)
+        )
+    totals = [
+        "total",
+        str(sum(operator.nodes for operator in operators)),
+        count(sum(operator.macs_per_clip for operator in operators)),
+        count(trace.dense_macs),
+    ]
+    for column, total in zip(table.columns, totals, strict=True):
+        column.footer = total
+    page.put_table(table)
+
+
+def _energy(report: Report, page: _Page) -> None:
+    energy = report.energy
+    total = energy.total_joules
+    page.title("Energy, all clips", Provenance.MODELLED)
+    table = page.table("part", "operations", "pJ each", "energy", "share")
+    for partition in ("spiking", "dense"):
+        for term in (term for term in energy.terms if term.partition == partition):
+            table.add_row(
+                page.text(term.part),
+                f"{count(term.count)} {term.operation}s",
+                f"{term.picojoules_per_operation:g}",
+                page.text(si(term.energy_joules, "J")),
+                percent(term.energy_joules / total) if total else "",
+            )
+        joules = partition_joules(energy, partition)
+        table.add_row(
+            Text(f"{partition} total", style="bold"),
+            "",
+            "",
+            page.text(si(joules, "J"), style="bold"),
+            Text(percent(joules / total) if total else "", style="bold"),
+            end_section=True,
+        )
+    table.add_row(Text("total", style="bold"), "", "", page.text(si(total, "J"), style="bold"), "")
+    page.put_table(table)
+    page.note(f"{si(total / report.trace.clips, 'J')} a clip. Profile {energy.profile}: {energy.source}.")
+    page.note(f"Not priced: {'; '.join(energy.not_priced)}.")
+
+
+def _time(trace: Trace, page: _Page) -> None:
+    page.title("Time", Provenance.MEASURED)
+    speed = pace(trace)
+    table = page.table("stage", "total", "a clip", "share", footer=True)
+    for stage in trace.stages:
+        table.add_row(
+            page.text(stage.stage),
+            page.text(duration(stage.seconds)),
+            page.text(duration(stage.seconds / trace.clips)),
+            page.bar(stage.seconds / speed.seconds if speed.seconds else 0.0, 16, "blue"),
+        )
+    rate = f"{speed.videos_per_second:.3g} videos/s" if speed.videos_per_second else ""
+    for column, total in zip(
+        table.columns, ["total", duration(speed.seconds), duration(speed.seconds_per_clip), rate], strict=True
+    ):
+        column.footer = page.text(total)
+    page.put_table(table)
+    page.note(TIME_NOTE)

@@ -1,0 +1,101 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hybrid_cvar.errors import OutputError
+from hybrid_cvar.records import Report, StageSeconds
+from hybrid_cvar.reporting import VideoFailure, render_json, report_to_dict, run_to_dict, write_json
+from hybrid_cvar.version import __version__
+
+MakeReport = Callable[..., Report]
+
+
+def test_a_report_survives_the_round_trip(make_report: MakeReport) -> None:
+    entry = report_to_dict(make_report(trained=False))
+    assert json.loads(json.dumps(entry, allow_nan=False)) == entry
+
+
+def test_the_file_holds_the_run(tmp_path: Path, make_report: MakeReport) -> None:
+    reports = [make_report(), make_report(clips=1, path="b\udc80.mp4", trained=False)]
+    failures = [VideoFailure("c.mp4", "c.mp4: 7 frames; a GOP needs 12; give a longer video")]
+    path = tmp_path / "run.json"
+    write_json(reports, failures, path, command="hybrid-cvar run a b c")
+    run = json.loads(path.read_text(encoding="utf-8"))
+    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 1, __version__)
+    offset = datetime.fromisoformat(run["created"]).utcoffset()
+    assert offset is not None and offset.total_seconds() == 0
+    assert run["command"] == "hybrid-cvar run a b c"
+    assert run["videos"] == [report_to_dict(report) for report in reports]
+    assert run["failures"] == [{"video": "c.mp4", "error": failures[0].error}]
+    assert run["notices"] == list(reports[1].notices)
+    assert run["machine"]["cpu_count"] >= run["machine"]["cpu_usable"] >= 1
+
+
+def test_nothing_but_failures() -> None:
+    run = run_to_dict([], [VideoFailure("a", "b")])
+    assert run["videos"] == [] and len(run["failures"]) == 1
+    assert json.loads(render_json([])) | {"created": ""} == run_to_dict([]) | {"created": ""}
+
+
+def _numbers_without_provenance(value: object, where: str = "", marked: bool = False) -> list[str]:
+    if isinstance(value, dict):
+        marked = marked or value.get("provenance") in ("measured", "emulated", "modelled")
+        return [p for k, item in value.items() for p in _numbers_without_provenance(item, f"{where}.{k}", marked)]
+    if isinstance(value, list):
+        return [p for i, item in enumerate(value) for p in _numbers_without_provenance(item, f"{where}[{i}]", marked)]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return [where] if is_number and not marked else []
+
+
+def test_every_number_sits_beside_its_provenance(make_report: MakeReport) -> None:
+    run = run_to_dict([make_report()])
+    assert _numbers_without_provenance(run) == [".schema_version"]
+
+
+def test_totals_equal_the_sums_of_their_parts(make_report: MakeReport) -> None:
+    entry = report_to_dict(make_report())
+    operations, energy, time = entry["operations"], entry["energy"], entry["time"]
+    assert operations["synaptic_operations"] == sum(layer["synaptic_operations"] for layer in operations["spiking"])
+    assert operations["macs"] == sum(operator["macs"] for operator in operations["dense"])
+    assert operations["macs"] == 8 * sum(node["macs_per_clip"] for node in operations["dense_nodes"])
+    assert energy["total_joules"] == sum(term["energy_joules"] for term in energy["terms"])
+    assert energy["total_joules"] == pytest.approx(energy["spiking_joules"] + energy["dense_joules"], rel=1e-12)
+    counts = {"AC": operations["synaptic_operations"], "MAC": operations["macs"]}
+    for operation, total in counts.items():
+        assert total == sum(term["count"] for term in energy["terms"] if term["operation"] == operation)
+    assert time["seconds"] == sum(stage["seconds"] for stage in time["stages"])
+
+
+def test_logits_are_in_the_order_of_the_labels(make_report: MakeReport) -> None:
+    report = make_report()
+    entry = report_to_dict(report)
+    best = int(np.argmax(entry["predictions"]["logits"]))
+    assert entry["model"]["labels"][best] == entry["predictions"]["top"][0]["label"]
+    assert [item["logits"] for item in entry["clips"]["items"]] == report.trace.clip_logits.tolist()
+
+
+def test_numpy_counts_become_plain_numbers(make_report: MakeReport) -> None:
+    report = make_report()
+    layer = replace(report.trace.spiking[0], events_in=np.int64(5), spikes_out=np.int64(3))  # type: ignore[arg-type]
+    stage = StageSeconds("read", np.float64(0.5))
+    report = replace(report, trace=replace(report.trace, spiking=(layer,), stages=(stage,)))
+    assert report_to_dict(report)["operations"]["spiking"][0]["events_in"] == 5
+    json.loads(render_json([report]))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused(tmp_path: Path, make_report: MakeReport, value: float) -> None:
+    report = make_report(stages=(StageSeconds("read", value),))
+    path = tmp_path / "run.json"
+    with pytest.raises(OutputError, match=r"pull_0007\.mp4: time\.stages\[0\]\.seconds = "):
+        write_json([report], [], path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_time_recorded(make_report: MakeReport) -> None:
+    assert report_to_dict(make_report(stages=()))["time"]["videos_per_second"] is None
