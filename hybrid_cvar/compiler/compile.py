@@ -1,0 +1,200 @@
+"""checkpoint -> bundle: partition, quantise, export, verify, and only then put the bundle in place."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hybrid_cvar.compiler.bundle import (
+    ANN_FILE,
+    BUNDLE_FILES,
+    BUNDLE_FORMAT,
+    BUNDLE_VERSION,
+    MANIFEST_FILE,
+    SPIKING_FILE,
+    file_sha256,
+    load_bundle,
+    manifest_sha256,
+)
+from hybrid_cvar.compiler.onnx_export import INPUT_NAMES, OUTPUT_NAME, export_ann
+from hybrid_cvar.compiler.partition import partition_model, write_spiking_file
+from hybrid_cvar.compiler.verify import VerifiedClips, require_parity, verify_partitions
+from hybrid_cvar.errors import CompileError, OutputError, ParityError
+from hybrid_cvar.fixed_point import EVENT_MAX, MEMBRANE_SCALE, WEIGHT_SCALE
+from hybrid_cvar.model import Checkpoint, load_checkpoint
+from hybrid_cvar.records import Clip, CompileResult, LayerMap, ParityRow
+from hybrid_cvar.version import __version__
+
+__all__ = ["compile_checkpoint"]
+
+TOOLS = ("torch", "lava-nc", "lava-dl", "onnx", "onnxscript", "onnxruntime", "numpy")
+
+
+def compile_checkpoint(
+    checkpoint_path: Path,
+    output: Path,
+    take_clips: Callable[[Checkpoint], Sequence[Clip]],
+    *,
+    overwrite: bool = False,
+    on_stage: Callable[[str], None] = lambda stage: None,
+    on_parity: Callable[[Sequence[ParityRow]], None] = lambda rows: None,
+) -> CompileResult:
+    """Compiles a checkpoint; the bundle appears whole or not at all.
+
+    Args:
+        checkpoint_path: a checkpoint of `save_checkpoint`.
+        output: the bundle's folder.
+        take_clips: gives the clips to verify on, for the checkpoint's input spec.
+        overwrite: replace a bundle that is there.
+        on_stage: told each stage's name as it begins.
+        on_parity: given the comparisons, also when one fails.
+
+    Raises:
+        CheckpointError, ConfigError: the checkpoint cannot be used.
+        CompileError: it cannot be compiled; ParityError: two forms disagree.
+        OutputError: the bundle cannot be written.
+    """
+    on_stage("read checkpoint")
+    checkpoint = load_checkpoint(checkpoint_path)
+    with _whole_folder(output, overwrite) as folder:
+        model = checkpoint.build_model()
+        on_stage("sample clips")
+        clips = take_clips(checkpoint)
+        if not clips:
+            raise CompileError("no sample clips", "parity is checked on at least one", "give a longer video")
+        on_stage("partition and quantise")
+        partitions = partition_model(model)
+        write_spiking_file(model, partitions.stm, folder / SPIKING_FILE)
+        on_stage("export to ONNX")
+        export_ann(partitions.ann, checkpoint.config, checkpoint.labels, folder / ANN_FILE)
+        on_stage("verify parity")
+        verified = verify_partitions(model, partitions, folder / ANN_FILE, clips)
+        on_parity(verified.rows)
+        require_parity(verified.rows)
+        manifest = _manifest(checkpoint, file_sha256(checkpoint_path), partitions.maps, verified, len(clips))
+        manifest["sha256"] = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
+        manifest["manifest_sha256"] = manifest_sha256(manifest)
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        on_stage("read back")
+        _check_read_back(folder, partitions.stm)
+    return CompileResult(
+        output,
+        checkpoint.config.name,
+        checkpoint.labels,
+        checkpoint.trained,
+        checkpoint.notice,
+        partitions.maps,
+        verified.counts,
+        verified.rows,
+        len(clips),
+    )
+
+
+def _manifest(
+    checkpoint: Checkpoint, checkpoint_sha256: str, maps: Sequence[LayerMap], verified: VerifiedClips, clips: int
+) -> dict[str, Any]:
+    counts = {layer.name: layer for layer in verified.counts}
+    layers = []
+    for layer in maps:
+        seen = counts[layer.name]
+        layers.append(
+            {
+                **dataclasses.asdict(layer),
+                "sample_spike_rate": seen.spike_rate,
+                "sample_saturated_share": seen.saturated_states / seen.neuron_updates,
+            }
+        )
+    return {
+        "format": BUNDLE_FORMAT,
+        "format_version": BUNDLE_VERSION,
+        "model": checkpoint.config.name,
+        "trained": checkpoint.trained,
+        "notice": checkpoint.notice,
+        "labels": list(checkpoint.labels),
+        "input": dataclasses.asdict(checkpoint.config.input),
+        "spiking": {
+            "layers": layers,
+            "weight_scale": WEIGHT_SCALE,
+            "membrane_scale": MEMBRANE_SCALE,
+            "event_max": EVENT_MAX,
+            "event_rounding": "toward zero",
+        },
+        "dense": {"inputs": list(INPUT_NAMES), "output": OUTPUT_NAME, "precision": "fp32"},
+        "parity": {"clips": clips, "rows": [dataclasses.asdict(row) for row in verified.rows]},
+        "checkpoint_sha256": checkpoint_sha256,
+        "tools": {"hybrid-cvar": __version__, "python": platform.python_version(), **_tool_versions()},
+    }
+
+
+def _tool_versions() -> dict[str, str]:
+    found = {}
+    for tool in TOOLS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[tool] = version(tool)
+    return found
+
+
+def _check_read_back(folder: Path, stm: Any) -> None:
+    """The file on disk must hold the layers that were verified."""
+    read = load_bundle(folder).stm
+    for written, back in zip(stm.streams, read.streams, strict=True):
+        for before, after in zip(written.layers, back.layers, strict=True):
+            same = all(
+                getattr(before, name) == getattr(after, name)
+                for name in ("input_shape", "stride", "padding", "threshold", "decay", "reset", "graded_input")
+            )
+            if not same or (before.weight != after.weight).any():
+                raise ParityError(
+                    f"{SPIKING_FILE}: layer {before.name} reads back differently",
+                    "every value must survive the file",
+                    "report it with the checkpoint",
+                )
+
+
+@contextlib.contextmanager
+def _whole_folder(output: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `output` that takes its place if the block succeeds."""
+    if output.exists() and not overwrite:
+        raise OutputError(
+            f"{output}: exists", "a bundle is not replaced unasked", "add --overwrite or choose another -o"
+        )
+    if output.exists() and not (output / MANIFEST_FILE).is_file():
+        raise OutputError(f"{output}: exists and is no bundle", "only a bundle is replaced", "choose another -o")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
+    except OSError as error:
+        raise OutputError(
+            f"{output.parent}: {error.strerror}", "the bundle's folder must be writable", "choose another -o"
+        ) from error
+    folder = temporary / output.name
+    folder.mkdir()
+    try:
+        yield folder
+        _put_in_place(folder, output, temporary / "replaced")
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put_in_place(folder: Path, output: Path, replaced: Path) -> None:
+    """Renames `folder` to `output`; what was there comes back if that fails."""
+    try:
+        if output.exists():
+            os.rename(output, replaced)
+        try:
+            os.rename(folder, output)
+        except BaseException:
+            if replaced.exists():
+                os.rename(replaced, output)
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"{output}: {error.strerror or error}", "the bundle must be writable", "choose another -o"
+        ) from error

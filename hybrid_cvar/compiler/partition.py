@@ -1,0 +1,108 @@
+"""Cuts the model at the STM/ANN boundary and turns the spiking side into integers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from hybrid_cvar.compiler.spiking_file import STREAM_NAMES
+from hybrid_cvar.errors import CompileError, ConfigError
+from hybrid_cvar.fixed_point import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_SCALE
+from hybrid_cvar.model import ConvLif, DeployedAnn, HybridCvarModel, SpikingTemporalModulator
+from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec, StreamSpec
+from hybrid_cvar.records import LayerMap
+
+__all__ = ["Partitions", "partition_model", "write_spiking_file"]
+
+
+@dataclass(frozen=True, eq=False)
+class Partitions:
+    """The two sides of the boundary.
+
+    Attributes:
+        stm: the spiking partition in integers.
+        maps: one entry a layer, motion first.
+        ann: the ANN partition as it is exported; takes integer membranes.
+    """
+
+    stm: StmSpec
+    maps: tuple[LayerMap, ...]
+    ann: DeployedAnn
+
+
+def partition_model(model: HybridCvarModel) -> Partitions:
+    """Quantises the STM with SLAYER's own quantisation and wraps the ANN for export.
+
+    Raises:
+        CompileError: a layer does not fit the integer specification.
+    """
+    spec = model.config.input
+    streams, maps = [], []
+    for name, stm, channels in zip(STREAM_NAMES, (model.stm_motion, model.stm_residual), (2, 3), strict=True):
+        stream, stream_maps = _quantise_stream(name, stm, (spec.size, spec.size, channels))
+        streams.append(stream)
+        maps += stream_maps
+    return Partitions(StmSpec(streams[0], streams[1], spec.timesteps), tuple(maps), DeployedAnn(model.ann).eval())
+
+
+def _quantise_stream(
+    name: str, stm: SpikingTemporalModulator, input_shape: tuple[int, int, int]
+) -> tuple[StreamSpec, list[LayerMap]]:
+    layers: list[ConvLifSpec] = []
+    maps = []
+    for index, block in enumerate(stm.blocks):
+        try:
+            layer = _quantise_layer(f"{name}.{index}", block, input_shape, graded=index == 0)
+        except ConfigError as error:
+            raise CompileError(error.found, error.rule, error.remedy) from error
+        layers.append(layer)
+        maps.append(_map_layer(layer, block))
+        input_shape = layer.output_shape
+    return StreamSpec(name, tuple(layers)), maps
+
+
+def _quantise_layer(name: str, block: ConvLif, input_shape: tuple[int, int, int], graded: bool) -> ConvLifSpec:
+    weight = block.neuron.quantize_8bit(block.synapse.weight.detach(), descale=True)[..., 0]
+    return ConvLifSpec(
+        name=name,
+        input_shape=input_shape,
+        weight=weight.cpu().numpy().astype(np.int32),
+        stride=tuple(block.synapse.stride[:2]),
+        padding=tuple(block.synapse.padding[:2]),
+        threshold=block.neuron.threshold_integer,
+        decay=block.neuron.decay_integer,
+        reset="soft",
+        graded_input=graded,
+    )
+
+
+def _map_layer(layer: ConvLifSpec, block: ConvLif) -> LayerMap:
+    exact = block.synapse.weight.detach()[..., 0].cpu().numpy().astype(np.float64)
+    error = layer.weight / WEIGHT_SCALE - exact
+    rails = (layer.weight == WEIGHT_MIN) | (layer.weight == WEIGHT_MAX)
+    return LayerMap(
+        name=layer.name,
+        weight_scale=WEIGHT_SCALE,
+        weight_rounding_rms=float(np.sqrt(np.mean(error**2))),
+        weights_at_rails=float(rails.mean()),
+        threshold_float=float(block.neuron.threshold_value.item()),
+        threshold_integer=layer.threshold,
+        leak_float=float(block.neuron.leak_value.item()),
+        decay_integer=layer.decay,
+    )
+
+
+def write_spiking_file(model: HybridCvarModel, stm: StmSpec, path: Path) -> None:
+    """Writes `spiking.h5` through SLAYER's own block export (layout: `spiking_file.py`)."""
+    with h5py.File(path, "w") as file:
+        for stream, blocks in zip(stm.streams, (model.stm_motion.blocks, model.stm_residual.blocks), strict=True):
+            height, width, channels = stream.layers[0].input_shape
+            source = file.create_group(f"{stream.name}/layer/0")
+            source.create_dataset("type", (1,), "S10", [b"input"])
+            source.create_dataset("shape", data=np.array([channels, height, width]))
+            for index, (layer, block) in enumerate(zip(stream.layers, blocks, strict=True), start=1):
+                out_height, out_width, out_channels = layer.output_shape
+                block.neuron.shape = torch.Size((out_channels, out_height, out_width))
+                block.export_hdf5(file.create_group(f"{stream.name}/layer/{index}"))
