@@ -1,0 +1,98 @@
+"""Runs several videos through one bundle; one that fails does not stop the others."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybrid_cvar.compiler import Bundle
+from hybrid_cvar.energy import EnergyProfile, estimate_energy
+from hybrid_cvar.errors import EngineError, HybridCvarError
+from hybrid_cvar.records import Report, VideoInfo
+from hybrid_cvar.reporting import VideoFailure, build_report
+from hybrid_cvar.runtime import HybridRuntime
+
+__all__ = ["BatchObserver", "BatchResult", "run_batch"]
+
+
+@dataclass(frozen=True, eq=False)
+class BatchResult:
+    """What became of the videos.
+
+    Attributes:
+        reports: of the videos that ran, in order.
+        failures: of those that did not.
+        interrupted: True if Ctrl-C ended the batch early; what was done by then is here.
+    """
+
+    reports: tuple[Report, ...]
+    failures: tuple[VideoFailure, ...]
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class BatchObserver:
+    """Told of progress.
+
+    Attributes:
+        on_start: (path) a video begins.
+        on_video: (probe, clips) it was opened.
+        on_clip: a clip is done.
+        on_report: (report) it is done.
+        on_failure: (failure, a ProcessModel's own traceback or nothing) it failed.
+    """
+
+    on_start: Callable[[Path], None] = lambda path: None
+    on_video: Callable[[VideoInfo, int], None] = lambda info, clips: None
+    on_clip: Callable[[], None] = lambda: None
+    on_report: Callable[[Report], None] = lambda report: None
+    on_failure: Callable[[VideoFailure, str], None] = lambda failure, traceback: None
+
+
+def run_batch(
+    videos: Sequence[Path],
+    bundle: Bundle,
+    profile: EnergyProfile,
+    *,
+    engine: str = "lava",
+    clips: int = 8,
+    top: int = 5,
+    observer: BatchObserver | None = None,
+) -> BatchResult:
+    """Runs every video with one runtime; a runtime that breaks is started anew for the next video.
+
+    Args:
+        videos: the files. bundle: the compiled model. profile: prices the counts.
+        engine: `lava` or `native`. clips: at most so many a video. top: classes to name.
+        observer: told of progress.
+
+    Raises:
+        ConfigError, MissingPartError, EngineError: the runtime cannot start at all.
+    """
+    watch = observer or BatchObserver()
+    reports: list[Report] = []
+    failures: list[VideoFailure] = []
+    interrupted = False
+    notices = (bundle.notice,) if bundle.notice else ()
+    with ExitStack() as stack:
+        runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine))
+        for path in videos:
+            watch.on_start(path)
+            try:
+                if runtime is None:
+                    runtime = stack.enter_context(HybridRuntime(bundle, engine=engine))
+                trace = runtime.run_video(path, clips=clips, on_video=watch.on_video, on_clip=watch.on_clip)
+                report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
+            except KeyboardInterrupt:
+                interrupted = True
+                break
+            except HybridCvarError as error:
+                failures.append(VideoFailure(str(path), str(error)))
+                watch.on_failure(failures[-1], getattr(error, "process_traceback", ""))
+                if isinstance(error, EngineError):
+                    stack.close()
+                    runtime = None
+            else:
+                reports.append(report)
+                watch.on_report(report)
+    return BatchResult(tuple(reports), tuple(failures), interrupted)

@@ -1,0 +1,50 @@
+"""Ctrl-C in the middle of a run on Lava."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+COMMAND = [
+    sys.executable,
+    "-c",
+    "from hybrid_cvar.cli import main; main()",
+    "run",
+    "--engine",
+    "lava",
+    "--clips",
+    "1000",
+]
+
+
+@pytest.mark.needs_lava
+@pytest.mark.needs_clips
+def test_ctrl_c_is_one_line_and_leaves_nothing(dancer, tmp_path):
+    segments = set(os.listdir("/dev/shm"))
+    videos, pipe = [str(dancer)] * 5, subprocess.PIPE
+    output = ["--json", str(tmp_path / "r.json")]
+    with subprocess.Popen(
+        [*COMMAND, *videos, *output], stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as run:
+        program = psutil.Process(run.pid)
+        deadline = time.monotonic() + 60
+        while len(family := program.children(recursive=True)) < 8 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(3)
+        assert run.poll() is None, "the run must be under way"
+        os.killpg(run.pid, signal.SIGINT)
+        stdout, stderr = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "interrupted" in stderr
+    assert "Traceback" not in stdout + stderr
+    assert "leaked" not in stderr
+    psutil.wait_procs(family, timeout=5)
+    assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+    assert set(os.listdir("/dev/shm")) - segments == set()
+    for file in tmp_path.iterdir():  # what was done by then, whole
+        json.loads(file.read_text())

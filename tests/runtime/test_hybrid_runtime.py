@@ -1,0 +1,140 @@
+"""Counts of a run are those of the run."""
+
+import numpy as np
+import pytest
+
+from hybrid_cvar.assets import DEFAULT_BUNDLE, DEFAULT_CHECKPOINT, SAMPLE_VIDEO
+from hybrid_cvar.compiler import load_bundle
+from hybrid_cvar.energy import estimate_energy, load_profile
+from hybrid_cvar.errors import BundleError, ConfigError, EngineError
+from hybrid_cvar.records import graded_events
+from hybrid_cvar.runtime import DenseEngine, HybridRuntime, open_spiking_engine
+from hybrid_cvar.runtime.dense_engine import node_macs
+from hybrid_cvar.video import sample_clips
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return load_bundle(DEFAULT_BUNDLE)
+
+
+@pytest.fixture(scope="module")
+def trace(bundle):
+    with HybridRuntime(bundle, engine="native") as runtime:
+        return runtime.run_video(SAMPLE_VIDEO, clips=4)
+
+
+def test_trace_adds_up(trace, bundle):
+    assert trace.clips == 4
+    assert trace.clip_logits.shape == (4, len(bundle.labels))
+    np.testing.assert_allclose(trace.logits, trace.clip_logits.mean(axis=0), rtol=1e-6)
+    for layer in trace.spiking:
+        assert layer.timesteps == 4 * bundle.input.timesteps
+        assert layer.neuron_updates == layer.neurons * layer.timesteps
+        assert 0 < layer.spikes_out < layer.neuron_updates
+        assert layer.synaptic_operations > layer.events_in
+    assert [stage.stage for stage in trace.stages] == ["read", "encode", "spiking", "dense"]
+    assert all(stage.seconds > 0 for stage in trace.stages)
+    assert trace.dense_macs == 4 * sum(node.macs for node in trace.dense)
+
+
+def test_events_into_a_layer_are_the_spikes_of_the_layer_before(trace):
+    first, second = trace.spiking[:2]
+    assert (first.stream, first.layer, second.layer) == ("motion", 0, 1)
+    assert second.events_in == first.spikes_out
+
+
+def test_events_into_the_first_layer_are_those_of_the_clips(trace, bundle):
+    clips = sample_clips(SAMPLE_VIDEO, bundle.input, 4).clips
+    motion = sum(np.count_nonzero(graded_events(clip.motion, bundle.input.motion_step)) for clip in clips)
+    residual = sum(np.count_nonzero(graded_events(clip.residual, bundle.input.residual_step)) for clip in clips)
+    assert [layer.events_in for layer in trace.spiking if layer.layer == 0] == [motion, residual]
+
+
+def test_energy_is_the_papers_equation_on_these_counts(trace):
+    energy = estimate_energy(trace, load_profile("paper-45nm"))
+    expected = 4.6e-12 * trace.dense_macs + 0.9e-12 * trace.synaptic_operations
+    assert energy.total_joules == pytest.approx(expected, rel=1e-12)
+
+
+def test_fewer_gops_than_clips_asked_for(bundle):
+    with HybridRuntime(bundle, engine="native") as runtime:
+        trace = runtime.run_video(SAMPLE_VIDEO, clips=500)
+    assert 1 < trace.clips < 500
+    assert len(set(trace.clip_pts_seconds)) == trace.clips
+
+
+@pytest.mark.needs_compile
+def test_macs_equal_torchs_own_count(bundle, trace):
+    """FlopCounterMode counts two a multiply-accumulate, attention products included."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from hybrid_cvar.model import load_checkpoint
+
+    model = load_checkpoint(DEFAULT_CHECKPOINT).build_model()
+    height, width, channels = bundle.stm.motion.membrane_shape
+    size = bundle.input.size
+    membranes = [torch.zeros(1, channels, height, width) for _ in range(2)]
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        model.ann(torch.zeros(1, size, size, 3, dtype=torch.uint8), *membranes)
+    assert sum(node.macs for node in trace.dense) * 2 == counter.get_total_flops()
+
+
+@pytest.mark.needs_compile
+def test_synaptic_operations_equal_a_plain_count_in_torch(bundle, trace):
+    """Each non-zero event times the non-zero weights it meets: a convolution of ones."""
+    import torch
+
+    from hybrid_cvar.neuromorphic import NativeStm
+
+    clips = sample_clips(SAMPLE_VIDEO, bundle.input, 4).clips
+    totals = dict.fromkeys((layer.name for layer in trace.spiking), 0)
+    with NativeStm(bundle.stm, record_spikes=True) as stm:
+        for clip in clips:
+            events = graded_events(clip.motion, 1), graded_events(clip.residual, 2)
+            spikes = stm.run_clip(*events).spikes
+            arriving = [events[0], spikes[0], events[1], spikes[2]]
+            layers = [layer for stream in bundle.stm.streams for layer in stream.layers]
+            for layer, given in zip(layers, arriving, strict=True):
+                ones = torch.from_numpy((given != 0).astype(np.float64)).permute(0, 3, 1, 2)
+                weight = torch.from_numpy((layer.weight != 0).astype(np.float64))
+                met = torch.nn.functional.conv2d(ones, weight, stride=layer.stride, padding=layer.padding)
+                totals[layer.name] += int(met.sum().item())
+    assert {layer.name: layer.synaptic_operations for layer in trace.spiking} == totals
+
+
+def test_node_macs():
+    assert node_macs("Conv", [[2, 3, 8, 8], [5, 3, 3, 3], [5]], [[2, 5, 8, 8]]) == 2 * 5 * 8 * 8 * 27
+    assert node_macs("Conv", [[1, 4, 8, 8], [4, 1, 3, 3]], [[1, 4, 8, 8]]) == 4 * 64 * 9
+    assert node_macs("MatMul", [[2, 4, 7, 5], [2, 4, 5, 9]], [[2, 4, 7, 9]]) == 2 * 4 * 7 * 9 * 5
+    assert node_macs("Gemm", [[6, 7], [3, 7], [3]], [[6, 3]]) == 6 * 7 * 3
+    assert node_macs("Add", [[6, 7], [6, 7]], [[6, 7]]) == 0
+    with pytest.raises(EngineError, match="Einsum"):
+        node_macs("Einsum", [[1]], [[1]])
+
+
+def test_errors(bundle, tmp_path):
+    with pytest.raises(ConfigError, match="lava, native"):
+        open_spiking_engine("loihi", bundle.stm)
+    runtime = HybridRuntime(bundle, engine="native")
+    with pytest.raises(ConfigError, match="not open"):
+        runtime.run_video(SAMPLE_VIDEO)
+    with runtime, pytest.raises(ConfigError, match="clips = 0"):
+        runtime.run_video(SAMPLE_VIDEO, clips=0)
+    (tmp_path / "bad.onnx").write_bytes(b"no graph")
+    with pytest.raises(EngineError, match="cannot load"):
+        DenseEngine(tmp_path / "bad.onnx", 8)
+    with pytest.raises(BundleError):
+        load_bundle(tmp_path)
+
+
+def test_wrong_inputs_of_the_dense_engine(bundle):
+    with pytest.raises(EngineError, match="8 logits for 3 labels"):
+        DenseEngine(bundle.ann, 3)
+    engine = DenseEngine(bundle.ann, len(bundle.labels))
+    with pytest.raises(EngineError, match="failed"):
+        engine.run(
+            np.zeros((1, 5, 5, 3), np.uint8), np.zeros((1, 2, 2, 16), np.int32), np.zeros((1, 2, 2, 16), np.int32)
+        )
