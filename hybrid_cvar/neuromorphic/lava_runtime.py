@@ -188,26 +188,29 @@ class LavaRuntime:
 
 @contextlib.contextmanager
 def _children_end_with_us() -> Iterator[None]:
-    """Processes forked inside never see Ctrl-C, which is ours to handle, and end when this one dies.
+    """Processes forked inside ignore Ctrl-C, which is ours to handle, and end when this one dies.
 
-    A Ctrl-C that arrives meanwhile is delivered at the end. The kernel ends such a child with the *thread*
-    that forked it, so a runtime that is started outside the main thread goes without.
+    The kernel ends such a child with the *thread* that forked it, so a runtime that is started outside the
+    main thread goes without.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    _guard.active = True
     _guard.parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
     try:
         yield
     finally:
-        _guard.parent = 0
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _guard.active = False
 
 
 class _ForkGuard:
     """Runs in every forked child; acts only while a Lava runtime starts."""
 
+    active = False
     parent = 0
 
     def after_fork(self) -> None:
+        if not self.active:
+            return
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if self.parent and sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != self.parent:  # it died before the line above

@@ -92,7 +92,7 @@ def test_encoding_to_a_file_is_whole_or_absent(tmp_path):
         encode_video(broken(), tmp_path / "clip.avi")
     with pytest.raises(ConfigError, match="no frames"):
         encode_video([], tmp_path / "clip.avi")
-    with pytest.raises(OutputError, match="must exist"):
+    with pytest.raises(OutputError, match="folder that exists"):
         encode_video(draw_video("grow", 1, 2), tmp_path / "none" / "clip.avi")
     assert list(tmp_path.iterdir()) == []
     file = io.BytesIO()
