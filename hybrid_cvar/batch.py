@@ -21,7 +21,7 @@ class BatchResult:
 
     Attributes:
         reports: of the videos that ran, in order.
-        failures: of those that did not.
+        failures: of those that did not, those not reached among them.
         interrupted: True if Ctrl-C ended the batch early; what was done by then is here.
     """
 
@@ -76,7 +76,7 @@ def run_batch(
     notices = (bundle.notice,) if bundle.notice else ()
     with ExitStack() as stack:
         runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine))
-        for path in videos:
+        for position, path in enumerate(videos):
             watch.on_start(path)
             try:
                 if runtime is None:
@@ -85,6 +85,8 @@ def run_batch(
                 report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
             except KeyboardInterrupt:
                 interrupted = True
+                not_run = "not run: interrupted; run it again"
+                failures += [VideoFailure(str(rest), f"{rest}: {not_run}") for rest in videos[position:]]
                 break
             except HybridCvarError as error:
                 failures.append(VideoFailure(str(path), str(error)))

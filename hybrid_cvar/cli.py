@@ -1,6 +1,8 @@
 """The command line: parses, calls one function, prints."""
 
+import errno
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -85,21 +87,25 @@ def compile_command(
     """
     with _one_line_errors():
         from hybrid_cvar import assets
+        from hybrid_cvar.compiler.bundle_folder import check_compile_paths
         from hybrid_cvar.lava_compat import prepare_slayer
         from hybrid_cvar.reporting import print_compile_result, print_parity
         from hybrid_cvar.video import sample_clips
 
+        source = checkpoint or assets.DEFAULT_CHECKPOINT
+        target = output or Path(f"{source.stem}.bundle")
+        check_compile_paths(source, target, overwrite)
         prepare_slayer()
         from hybrid_cvar.compiler.compile import compile_checkpoint
 
-        source = checkpoint or assets.DEFAULT_CHECKPOINT
+        _hear_ctrl_c()
         console = Console()
         columns = (SpinnerColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, console=_err, transient=True) as progress:
+        with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as progress:
             task = progress.add_task("compile")
             result = compile_checkpoint(
                 source,
-                output or Path(f"{source.stem}.bundle"),
+                target,
                 lambda loaded: sample_clips(sample or assets.SAMPLE_VIDEO, loaded.config.input, clips).clips,
                 overwrite=overwrite,
                 on_stage=lambda stage: progress.update(task, description=f"compile {source.name}: {stage}"),
@@ -145,13 +151,16 @@ def run_command(
         from hybrid_cvar.energy import load_profile
         from hybrid_cvar.reporting import render_json, write_html, write_json
 
+        _hear_ctrl_c()
         paths = videos or [assets.SAMPLE_VIDEO]
         json_path = None if json_file in (None, "-") else Path(str(json_file))
         outputs = [path for path in (json_path, report) if path is not None]
+        if report == Path("-"):
+            raise typer.BadParameter("--report writes a page to a file, not to stdout; give a file name")
         _refuse_overlap(paths, outputs)
         for path in outputs:
             check_writable(path)
-        with _RunDisplay(_err if json_file == "-" else Console()) as display:
+        with _RunDisplay(_err if json_file == "-" else Console(), short=len(paths) > 1) as display:
             result = run_batch(
                 paths,
                 load_bundle(bundle or assets.DEFAULT_BUNDLE),
@@ -160,6 +169,12 @@ def run_command(
                 clips=clips,
                 top=top,
                 observer=display.observer,
+            )
+        if len(paths) > 1:
+            _err.print(
+                f"{len(result.reports)} of {len(paths)} videos done, {len(result.failures)} not; "
+                "one video alone, --json or --report show everything",
+                highlight=False,
             )
         command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
         if result.reports or result.failures:
@@ -181,7 +196,7 @@ def run_command(
 def doctor_command() -> None:
     """Say what is installed, what works, and the command that mends what does not."""
     from hybrid_cvar.doctor import examine
-    from hybrid_cvar.lava_compat import INSTALL_WITH_PIP
+    from hybrid_cvar.lava_compat import INSTALL_COMPILE, INSTALL_LAVA
 
     findings = examine()
     table = Table(title=f"hybrid-cvar {__version__}", title_justify="left", title_style="bold")
@@ -193,7 +208,8 @@ def doctor_command() -> None:
     console = Console()
     console.print(table)
     if not all(finding.works for finding in findings):
-        console.print("Lava and SLAYER without a checkout and uv:\n  " + escape(INSTALL_WITH_PIP), soft_wrap=True)
+        for title, commands in (("Lava", INSTALL_LAVA), ("Lava, SLAYER and torch", INSTALL_COMPILE)):
+            console.print(f"{title}:\n  " + escape(commands), soft_wrap=True, highlight=False)
     if any(finding.required and not finding.works for finding in findings):
         raise typer.Exit(1)
 
@@ -210,8 +226,9 @@ def _refuse_overlap(videos: Sequence[Path], outputs: Sequence[Path]) -> None:
 class _RunDisplay:
     """A bar of clips on stderr while videos run; each video's summary or error as soon as it is there."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, short: bool) -> None:
         self._console = console
+        self._short = short
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -219,7 +236,14 @@ class _RunDisplay:
             TextColumn("clips"),
             TimeRemainingColumn(),
         )
-        self._progress = Progress(*columns, console=_err, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._progress = Progress(
+            *columns,
+            console=_err,
+            transient=True,
+            disable=not _err.is_terminal,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self._task = self._progress.add_task("starting", total=None)
 
     def __enter__(self) -> "_RunDisplay":
@@ -247,10 +271,10 @@ class _RunDisplay:
         self._task = self._progress.add_task(escape(path.name), total=None)
 
     def _show_report(self, report: "Report") -> None:
-        from hybrid_cvar.reporting import print_report
+        from hybrid_cvar.reporting import print_report, print_report_line
 
         self._progress.stop()
-        print_report(report, self._console)
+        (print_report_line if self._short else print_report)(report, self._console)
         self._progress.start()
 
     def _show_failure(self, failure: "VideoFailure", traceback: str) -> None:
@@ -276,12 +300,17 @@ class _one_line_errors:
         if isinstance(error, KeyboardInterrupt):
             _print_error("interrupted")
             raise typer.Exit(130) from None
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EPIPE, errno.EIO):
+            _print_error(
+                f"cannot write to the output: {error.strerror}; it must take what is printed; free space there"
+            )
+            raise typer.Exit(1) from None
+
+
+def _hear_ctrl_c() -> None:
+    """From here on Ctrl-C is an exception, so that what runs is ended and what is done is kept."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _print_error(message: str) -> None:
     _err.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point of the `hybrid-cvar` command."""
-    app(args=list(arguments) if arguments is not None else None, prog_name="hybrid-cvar")

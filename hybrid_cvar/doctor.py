@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid_cvar.errors import HybridCvarError
-from hybrid_cvar.lava_compat import INSTALL_COMPILE, INSTALL_LAVA, prepare_lava, prepare_slayer
+from hybrid_cvar.lava_compat import prepare_lava, prepare_slayer
 
 __all__ = ["Finding", "examine"]
 
 BASE_PACKAGES = ("av", "h5py", "jinja2", "numba", "numpy", "onnxruntime", "rich", "typer")
 COMPILE_PACKAGES = ("torch", "lava-dl", "onnx", "onnxscript")
+SEE_BELOW = "see below"
+"""The command is long: it stands once, under the table."""
 SHARED_MEMORY = Path("/dev/shm")
 SHARED_MEMORY_BYTES = 64 * 2**20
 
@@ -43,14 +45,14 @@ def examine() -> tuple[Finding, ...]:
     return (
         _python(),
         *(_package(name, "run", required=True, remedy="pip install .") for name in BASE_PACKAGES),
-        _package("lava-nc", "run --engine lava", required=False, remedy=INSTALL_LAVA),
-        *(_package(name, "compile", required=False, remedy=INSTALL_COMPILE) for name in COMPILE_PACKAGES),
+        _package("lava-nc", "run --engine lava", required=False, remedy=SEE_BELOW),
+        *(_package(name, "compile", required=False, remedy=SEE_BELOW) for name in COMPILE_PACKAGES),
         _trial("motion vectors", "run", _read_sample, required=True, remedy="pip install --force-reinstall av"),
         _trial(
             "shipped bundle", "run", _run_default, required=True, remedy="pip install --force-reinstall --no-deps ."
         ),
-        _trial("Lava imports", "run --engine lava", _import_lava, required=False, remedy=INSTALL_LAVA),
-        _trial("SLAYER imports", "compile", _import_slayer, required=False, remedy=INSTALL_COMPILE),
+        _trial("Lava imports", "run --engine lava", _import_lava, required=False, remedy=SEE_BELOW),
+        _trial("SLAYER imports", "compile", _import_slayer, required=False, remedy=SEE_BELOW),
         _shared_memory(),
     )
 

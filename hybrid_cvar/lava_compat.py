@@ -22,14 +22,14 @@ import types
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "INSTALL_WITH_PIP", "prepare_lava", "prepare_slayer"]
+__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "prepare_lava", "prepare_slayer"]
 
-# uv sees past the archived packages' upper bounds through [tool.uv] of the checkout it runs in.
-INSTALL_LAVA = "uv pip install '.[lava]'"
-INSTALL_COMPILE = "uv pip install --torch-backend cpu '.[lava,compile]'"
-INSTALL_WITH_PIP = (
-    "pip install asteval networkx pillow scikit-learn scipy torch onnx onnxscript matplotlib ninja "
-    "opencv-python-headless && pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0"
+# pip cannot see past the archived packages' upper bounds, so it installs them without resolving.
+_ARCHIVED = "pip install --no-deps --ignore-requires-python"
+INSTALL_LAVA = f"pip install asteval networkx scikit-learn scipy && {_ARCHIVED} lava-nc==0.10.0"
+INSTALL_COMPILE = (
+    "pip install asteval networkx scikit-learn scipy torch onnx onnxscript pillow matplotlib ninja "
+    f"opencv-python-headless && {_ARCHIVED} lava-nc==0.10.0 lava-dl==0.6.0"
 )
 
 _TORCHVISION_STUBS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops")
@@ -43,7 +43,9 @@ def prepare_lava() -> None:
     """
     if importlib.util.find_spec("lava") is None or importlib.util.find_spec("lava.magma") is None:
         raise MissingPartError(
-            "lava-nc is not installed", "the Lava engine needs it", f"install it, in a checkout: {INSTALL_LAVA}"
+            "lava-nc is not installed",
+            "the Lava engine needs it",
+            f"use --engine native, or install it: {INSTALL_LAVA}",
         )
     plain = dataclasses.dataclass
     dataclasses.dataclass = functools.partial(plain, unsafe_hash=True)
@@ -64,7 +66,7 @@ def prepare_slayer() -> None:
             raise MissingPartError(
                 f"{package} is not installed",
                 "compile and train need it",
-                f"install it, in a checkout: {INSTALL_COMPILE}",
+                f"install it: {INSTALL_COMPILE}",
             )
     if "lava.lib.dl.slayer" in sys.modules:
         return

@@ -26,7 +26,7 @@ ALLOWED = {
     "compiler": EVERYONE | {"model", "neuromorphic"},
     "runtime": EVERYONE | {"video", "neuromorphic", "compiler"},
 }
-ON_TOP = {"assets", "batch", "cli", "doctor", "__init__", "__pycache__", "py.typed"}
+ON_TOP = {"assets", "batch", "cli", "doctor", "__init__", "__main__", "__pycache__", "py.typed"}
 NO_TORCH = {"records", "errors", "video", "neuromorphic", "energy", "reporting", "runtime"}
 
 

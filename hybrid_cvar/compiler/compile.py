@@ -3,11 +3,8 @@
 import contextlib
 import dataclasses
 import json
-import os
 import platform
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,10 +20,11 @@ from hybrid_cvar.compiler.bundle import (
     load_bundle,
     manifest_sha256,
 )
+from hybrid_cvar.compiler.bundle_folder import check_compile_paths, whole_folder
 from hybrid_cvar.compiler.onnx_export import INPUT_NAMES, OUTPUT_NAME, export_ann
 from hybrid_cvar.compiler.partition import partition_model, write_spiking_file
 from hybrid_cvar.compiler.verify import VerifiedClips, require_parity, verify_partitions
-from hybrid_cvar.errors import CompileError, OutputError, ParityError
+from hybrid_cvar.errors import CompileError, ParityError
 from hybrid_cvar.fixed_point import EVENT_MAX, MEMBRANE_SCALE, WEIGHT_SCALE
 from hybrid_cvar.model import Checkpoint, load_checkpoint
 from hybrid_cvar.records import Clip, CompileResult, LayerMap, ParityRow
@@ -61,9 +59,10 @@ def compile_checkpoint(
         CompileError: it cannot be compiled; ParityError: two forms disagree.
         OutputError: the bundle cannot be written.
     """
+    check_compile_paths(checkpoint_path, output, overwrite)
     on_stage("read checkpoint")
     checkpoint = load_checkpoint(checkpoint_path)
-    with _whole_folder(output, overwrite) as folder:
+    with whole_folder(output) as folder:
         model = checkpoint.build_model()
         on_stage("sample clips")
         clips = take_clips(checkpoint)
@@ -156,45 +155,3 @@ def _check_read_back(folder: Path, stm: Any) -> None:
                     "every value must survive the file",
                     "report it with the checkpoint",
                 )
-
-
-@contextlib.contextmanager
-def _whole_folder(output: Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary folder beside `output` that takes its place if the block succeeds."""
-    if output.exists() and not overwrite:
-        raise OutputError(
-            f"{output}: exists", "a bundle is not replaced unasked", "add --overwrite or choose another -o"
-        )
-    if output.exists() and not (output / MANIFEST_FILE).is_file():
-        raise OutputError(f"{output}: exists and is no bundle", "only a bundle is replaced", "choose another -o")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}."))
-    except OSError as error:
-        raise OutputError(
-            f"{output.parent}: {error.strerror}", "the bundle's folder must be writable", "choose another -o"
-        ) from error
-    folder = temporary / output.name
-    folder.mkdir()
-    try:
-        yield folder
-        _put_in_place(folder, output, temporary / "replaced")
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _put_in_place(folder: Path, output: Path, replaced: Path) -> None:
-    """Renames `folder` to `output`; what was there comes back if that fails."""
-    try:
-        if output.exists():
-            os.rename(output, replaced)
-        try:
-            os.rename(folder, output)
-        except BaseException:
-            if replaced.exists():
-                os.rename(replaced, output)
-            raise
-    except OSError as error:
-        raise OutputError(
-            f"{output}: {error.strerror or error}", "the bundle must be writable", "choose another -o"
-        ) from error

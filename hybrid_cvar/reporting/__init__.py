@@ -12,7 +12,7 @@ from hybrid_cvar.reporting.html_report import render_html, write_html
 from hybrid_cvar.reporting.json_report import render_json, report_to_dict, run_to_dict, write_json
 from hybrid_cvar.reporting.machine import Machine, this_machine
 from hybrid_cvar.reporting.summary import build_report, trace_notices
-from hybrid_cvar.reporting.terminal import print_report
+from hybrid_cvar.reporting.terminal import print_report, print_report_line
 
 __all__ = [
     "Machine",
@@ -21,6 +21,7 @@ __all__ = [
     "print_compile_result",
     "print_parity",
     "print_report",
+    "print_report_line",
     "render_html",
     "render_json",
     "report_to_dict",

@@ -22,7 +22,10 @@ PROVENANCE_MEANING = {
 }
 """One phrase for each mark."""
 
-TIME_NOTE = "Wall-clock time on this host, which simulates the spiking partition; not the speed of a neuromorphic chip."
+TIME_NOTE = (
+    "Wall-clock time on this host, which simulates the spiking partition; not the speed of a neuromorphic chip. "
+    "Start-up is not in it."
+)
 
 
 @dataclass(frozen=True)

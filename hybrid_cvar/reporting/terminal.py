@@ -11,7 +11,7 @@ from hybrid_cvar.records import Provenance, Report, Trace
 from hybrid_cvar.reporting.figures import TIME_NOTE, dense_operators, pace, partition_joules
 from hybrid_cvar.reporting.units import count, duration, percent, shown, si
 
-__all__ = ["print_report"]
+__all__ = ["print_report", "print_report_line"]
 
 _WIDTH = 100
 """Columns at most; wider tables are harder to read across."""
@@ -40,6 +40,21 @@ def print_report(report: Report, console: Console) -> None:
     _operations(report.trace, page)
     _energy(report, page)
     _time(report.trace, page)
+
+
+def print_report_line(report: Report, console: Console) -> None:
+    """Prints one video of several in one line: the answer, energy and time, and how it was read."""
+    trace, best = report.trace, report.predictions[0]
+    page = _Page(console)
+    line = page.text(trace.video.path)
+    line.append("  ")
+    line.append(page.text(best.label, style="bold"))
+    line.append(
+        f" {percent(best.probability)}  {si(report.energy.total_joules, 'J')}  "
+        f"{duration(trace.seconds / trace.clips)} a clip  {trace.clips} clips  "
+        f"{'encoded again' if trace.video.transcoded else 'native'}"
+    )
+    console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 class _Page:

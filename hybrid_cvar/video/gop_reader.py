@@ -65,7 +65,9 @@ def read_gops(path: Path | str, *, timesteps: int = 11, accumulated: bool = True
             the previous frame.
 
     Yields:
-        GOPs; memory is about one of them, whatever the video's length.
+        GOPs, `motion[..., 0]` being x and `motion[..., 1]` y: pixel (y, x) of P-frame t came from pixel
+        (y - motion[t, y, x, 1], x - motion[t, y, x, 0]) of the reference. Memory is about one GOP, whatever
+        the video's length.
 
     Raises:
         UnsupportedVideoError: it cannot be opened, or holds no usable video stream.

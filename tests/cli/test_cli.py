@@ -12,7 +12,7 @@ import pytest
 
 from hybrid_cvar.assets import DEFAULT_BUNDLE, DEFAULT_CHECKPOINT, SAMPLE_VIDEO
 
-COMMAND = [sys.executable, "-c", "from hybrid_cvar.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from hybrid_cvar.__main__ import main; main()"]
 
 
 def hybrid_cvar(*arguments, cwd=None, **environment):
@@ -196,8 +196,8 @@ def test_a_bad_bundle_and_profile_are_one_line(tmp_path):
 def test_run_needs_neither_torch_nor_lava(tmp_path):
     """The base installation: both are made unimportable, and the native engine runs."""
     program = (
-        "import sys; sys.modules.update(dict.fromkeys(['torch', 'lava', 'onnx', 'scipy'])); "
-        "from hybrid_cvar.cli import main; main()"
+        "import sys; sys.modules.update(dict.fromkeys(['torch', 'lava', 'onnx', 'scipy', 'PIL'])); "
+        "from hybrid_cvar.__main__ import main; main()"
     )
     command = [sys.executable, "-c", program, "run", "--engine", "native", "--clips", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -209,7 +209,7 @@ def test_a_missing_part_names_its_command(tmp_path, arguments):
     program = (
         "import sys, importlib.util as u; found = u.find_spec; "
         "u.find_spec = lambda name, *a: None if name.split('.')[0] in ('lava', 'torch') else found(name, *a); "
-        "from hybrid_cvar.cli import main; main()"
+        "from hybrid_cvar.__main__ import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
@@ -220,7 +220,7 @@ def test_a_missing_part_names_its_command(tmp_path, arguments):
         cwd=tmp_path,
     )
     assert done.returncode == 1
-    assert "install it, in a checkout: uv pip install" in done.stderr
+    assert "install it: pip install" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -12,8 +12,8 @@ import pytest
 
 COMMAND = [
     sys.executable,
-    "-c",
-    "from hybrid_cvar.cli import main; main()",
+    "-m",
+    "hybrid_cvar",
     "run",
     "--engine",
     "lava",
@@ -46,5 +46,18 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(dancer, tmp_path):
     psutil.wait_procs(family, timeout=5)
     assert [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
     assert set(os.listdir("/dev/shm")) - segments == set()
-    for file in tmp_path.iterdir():  # what was done by then, whole
-        json.loads(file.read_text())
+    result = json.loads((tmp_path / "r.json").read_text())
+    missing = [failure for failure in result["failures"] if "not run" in failure["error"]]
+    assert len(result["videos"]) + len(missing) == 5
+    assert missing, "the file must say what is not in it"
+
+
+@pytest.mark.parametrize("delay", [0.4, 0.8, 1.5])
+def test_ctrl_c_while_it_starts_is_one_line_too(delay):
+    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", "--clips", "1000"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+        time.sleep(delay)
+        run.send_signal(signal.SIGINT)
+        stderr = run.communicate(timeout=30)[1]
+    assert run.returncode == 130, stderr
+    assert stderr.strip() == "error: interrupted"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -293,10 +294,16 @@ def test_only_a_bundle_is_replaced_and_only_when_asked(small_checkpoint, copy, t
     load_bundle(copy)
 
 
-def test_a_parent_that_is_a_file(small_checkpoint, tmp_path):
+@pytest.mark.parametrize("parent", ["file", "none"])
+def test_a_parent_that_is_no_folder(small_checkpoint, tmp_path, parent):
     (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="no folder"):
+        compile_it(small_checkpoint, tmp_path / parent / "b")
+
+
+def test_a_folder_that_takes_no_files(small_checkpoint, tmp_path):
     with pytest.raises(OutputError, match="writable"):
-        compile_it(small_checkpoint, tmp_path / "file" / "b")
+        compile_it(small_checkpoint, Path("/proc/self/b"))
 
 
 def test_a_file_with_stock_neurons_resets_hard(copy):
@@ -318,7 +325,7 @@ def test_a_failed_rename_brings_the_old_bundle_back(small_checkpoint, copy, monk
             raise OSError(28, "No space left on device")
         rename(source, target)
 
-    monkeypatch.setattr("hybrid_cvar.compiler.compile.os.rename", refuse)
+    monkeypatch.setattr("hybrid_cvar.compiler.bundle_folder.os.rename", refuse)
     with pytest.raises(OutputError, match="No space"):
         compile_it(small_checkpoint, copy, overwrite=True)
     assert (copy / "manifest.json").read_bytes() == before
