@@ -148,6 +148,10 @@ def _load_content(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: is a directory", "a checkpoint is a file", "name the .pt file in it")
     try:
         size = path.stat().st_size
+        if not size:
+            raise CheckpointError(
+                f"{path}: empty file", "a checkpoint is a file that torch.save wrote", "save it again"
+            )
         if size > MAX_CHECKPOINT_BYTES:
             raise CheckpointError(f"{path}: {size} bytes", f"at most {MAX_CHECKPOINT_BYTES} are read")
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -157,6 +161,8 @@ def _load_content(path: Path) -> dict[str, Any]:
             "it could execute code when read, so it was not",
             "save it with hybrid_cvar.model.save_checkpoint",
         ) from error
+    except CheckpointError:
+        raise
     except Exception as error:  # torch's reader answers damaged files with errors of any kind
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint ({' '.join(str(error).split())[:120]})",

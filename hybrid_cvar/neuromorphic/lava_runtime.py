@@ -36,17 +36,18 @@ class LavaRuntime:
     Args:
         process: any Process of the network.
         reference: select SubProcessModels.
+        tag: of the ProcessModels, `fixed_pt` or `floating_pt`.
 
     Raises:
         LavaError: a process could not start.
     """
 
-    def __init__(self, process: Any, *, reference: bool = False) -> None:
+    def __init__(self, process: Any, *, reference: bool = False, tag: str = "fixed_pt") -> None:
         from lava.magma.core.process.message_interface_enum import ActorType
         from lava.magma.core.run_configs import Loihi2SimCfg
         from lava.magma.runtime.runtime import Runtime
 
-        executable = process.compile(Loihi2SimCfg(select_tag="fixed_pt", select_sub_proc_model=reference))
+        executable = process.compile(Loihi2SimCfg(select_tag=tag, select_sub_proc_model=reference))
         self._runtime = Runtime(executable, ActorType.MultiProcessing, loglevel=logging.ERROR)
         try:
             with _children_end_with_us(), contextlib.redirect_stdout(sys.stderr):

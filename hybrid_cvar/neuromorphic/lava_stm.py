@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_cvar.errors import LavaError
+from hybrid_cvar.errors import ConfigError, LavaError
 from hybrid_cvar.lava_compat import prepare_lava
 from hybrid_cvar.neuromorphic.conv_lif_core import compile_neuron_kernels
 from hybrid_cvar.neuromorphic.lava_runtime import LavaRuntime
@@ -28,6 +28,7 @@ class LavaStm:
         spec: the layers.
         reference: run the SubProcessModels (stock Conv and neuron) instead of the fused models; slow,
             and without operation counts.
+        floating_point: run the layers in float64 (tag `floating_pt`), for debugging; not with `reference`.
         record_spikes: keep every layer's spikes in the result.
         clip_timeout_seconds: a clip that takes longer is an error.
 
@@ -41,12 +42,16 @@ class LavaStm:
         spec: StmSpec,
         *,
         reference: bool = False,
+        floating_point: bool = False,
         record_spikes: bool = False,
         clip_timeout_seconds: float = 600.0,
     ) -> None:
+        if reference and floating_point:
+            raise ConfigError("reference and floating_point", "the reference graph is fixed-point only", "choose one")
         prepare_lava()
         self._spec = spec
         self._reference = reference
+        self._tag = "floating_pt" if floating_point else "fixed_pt"
         self._record_spikes = record_spikes
         self._timeout = clip_timeout_seconds
         # Stock Conv sends what it computed a step earlier; the fused model does not.
@@ -74,7 +79,7 @@ class LavaStm:
         if self._runtime is None:
             self._build_network()
             compile_neuron_kernels()
-            self._runtime = LavaRuntime(self._read_out, reference=self._reference)
+            self._runtime = LavaRuntime(self._read_out, reference=self._reference, tag=self._tag)
 
     def stop(self) -> None:
         """Ends the processes and removes their shared memory; does nothing if none run."""

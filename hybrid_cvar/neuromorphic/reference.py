@@ -6,20 +6,26 @@ from numpy.typing import NDArray
 from hybrid_cvar.fixed_point import DECAY_UNITY, MEMBRANE_MAX
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
 
-__all__ = ["reference_layer"]
+__all__ = ["reference_layer", "synaptic_sum"]
 
 
-def _synaptic_sum(spec: ConvLifSpec, events: NDArray[np.int8]) -> NDArray[np.int64]:
-    """z, int64 (h, w, C_out): the cross-correlation of the padded events with the weights."""
-    (pad_y, pad_x), (stride_y, stride_x) = spec.padding, spec.stride
+def synaptic_sum(
+    weight: NDArray[np.int32],
+    events: NDArray[np.int8],
+    output_shape: tuple[int, int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+) -> NDArray[np.int64]:
+    """z, int64 (h, w, C_out): the cross-correlation of the padded events (H, W, C_in) with the weights."""
+    (pad_y, pad_x), (stride_y, stride_x) = padding, stride
     padded = np.pad(events.astype(np.int64), ((pad_y, pad_y), (pad_x, pad_x), (0, 0)))
-    kernel_h, kernel_w = spec.weight.shape[2:]
-    out_h, out_w, _ = spec.output_shape
-    z = np.zeros(spec.output_shape, dtype=np.int64)
+    kernel_h, kernel_w = weight.shape[2:]
+    out_h, out_w, _ = output_shape
+    z = np.zeros(output_shape, dtype=np.int64)
     for ky in range(kernel_h):
         for kx in range(kernel_w):
             window = padded[ky : ky + stride_y * out_h : stride_y, kx : kx + stride_x * out_w : stride_x]
-            z += window[:out_h, :out_w] @ spec.weight[:, :, ky, kx].T.astype(np.int64)
+            z += window[:out_h, :out_w] @ weight[:, :, ky, kx].T.astype(np.int64)
     return z
 
 
@@ -40,7 +46,8 @@ def reference_layer(spec: ConvLifSpec, events: NDArray[np.int8]) -> tuple[NDArra
     level = spec.threshold << 6
     for t in range(steps):
         kept = np.sign(u) * ((np.abs(u) * (DECAY_UNITY - spec.decay)) // DECAY_UNITY)
-        u = kept + (_synaptic_sum(spec, events[t]) << 6)
+        z = synaptic_sum(spec.weight, events[t], spec.output_shape, spec.stride, spec.padding)
+        u = kept + (z << 6)
         if spec.reset == "soft":
             u = u - level * o
         u = np.clip(u, -MEMBRANE_MAX, MEMBRANE_MAX)

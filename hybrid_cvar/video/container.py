@@ -135,7 +135,9 @@ def _open_failure(path: Path, error: Exception) -> VideoError:
         head = b""
     if any(head[at : at + len(mark)] == mark for at, mark in CONTAINER_SIGNATURES):
         return CorruptVideoError(f"{path}: {reason}", "the container's headers must be whole", "copy it again")
-    return UnsupportedVideoError(f"{path}: {reason}", "a video that FFmpeg can open is needed", RE_ENCODE)
+    return UnsupportedVideoError(
+        f"{path}: {reason}", "a video that FFmpeg can open is needed", "check that it is a video file"
+    )
 
 
 def _picture_stream(path: Path, container: InputContainer) -> VideoStream:

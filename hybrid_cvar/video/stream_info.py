@@ -13,6 +13,7 @@ from hybrid_cvar.video.transcode import HEIGHT, WIDTH, gop_length
 __all__ = ["inspect_video", "probe_video"]
 
 MOST_TIMESTEPS = 4096
+FEW_FRAMES = 2
 
 # A GOP of this size takes 240 MB (11 steps); larger frames are read through the 340x256 copy.
 MOST_NATIVE_PIXELS = 1920 * 1088
@@ -48,6 +49,7 @@ def inspect_video(path: Path, timesteps: int) -> tuple[VideoInfo, PacketScan | N
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         rate = rate if rate > 0 else 0.0
         codec, width, height = stream.codec.canonical_name, decoder.width, decoder.height
+        promised_frames = stream.frames
         seconds = _duration_seconds(stream, container.duration)
         scan = None
         if codec != "mpeg4":
@@ -61,7 +63,7 @@ def inspect_video(path: Path, timesteps: int) -> tuple[VideoInfo, PacketScan | N
         scan = None
         reason = f"{obstacle}: encoded again to {WIDTH}x{HEIGHT} MPEG-4, GOP {gop_length(timesteps)}, no B-frames"
     else:
-        reason = "mpeg4 without B-frames: its own GOPs are read"
+        reason = "mpeg4 without B-frames: its own GOPs are read" + _cut_off(scan, promised_frames)
     return VideoInfo(str(path), codec, width, height, rate, seconds, bool(obstacle), reason), scan
 
 
@@ -72,6 +74,13 @@ def _obstacle(scan: PacketScan, timesteps: int) -> str:
     if not scan.qualifying(timesteps) and scan.frames > timesteps:
         return f"mpeg4 GOPs of at most {scan.longest_gop} P-frames where {timesteps} are needed"
     return ""
+
+
+def _cut_off(scan: PacketScan | None, promised_frames: int) -> str:
+    """What to say of a file with fewer frames than its header promises; empty if none or few are missing."""
+    missing = promised_frames - scan.frames if scan is not None else 0
+    # A header's own count is often off by one or two.
+    return f"; {missing} of {promised_frames} frames are missing, it was cut off" if missing > FEW_FRAMES else ""
 
 
 def _duration_seconds(stream: VideoStream, container_microseconds: int | None) -> float:

@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from hybrid_cvar.errors import LavaError
+from hybrid_cvar.errors import ConfigError, LavaError
 from hybrid_cvar.neuromorphic import NativeStm
+from hybrid_cvar.neuromorphic.reference import synaptic_sum
 
 pytestmark = pytest.mark.needs_lava
 
@@ -72,6 +73,32 @@ def test_both_models_give_the_native_bits_for_every_clip(make_stm, make_clip, re
             assert_same(expected, actual)
             if not reference:
                 assert expected.counts == actual.counts
+
+
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+def test_the_float_model_is_the_float_equations(make_stm, make_clip, reset):
+    stm = make_stm(5, reset=reset)
+    clip = make_clip(stm, 1)
+    with lava_stm(stm, floating_point=True, record_spikes=True) as lava:
+        result = lava.run_clip(*clip)
+    passing = clip[0]
+    for index, layer in enumerate(stm.motion.layers):
+        u, o, spikes = np.zeros(layer.output_shape), np.zeros(layer.output_shape), []
+        for events in passing:
+            z = synaptic_sum(layer.weight, events, layer.output_shape, layer.stride, layer.padding)
+            u = u * (4096 - layer.decay) / 4096 + z / 64 - (layer.threshold / 64 * o if reset == "soft" else 0)
+            o = (u > layer.threshold / 64).astype(np.int8)
+            u = np.where(o == 1, 0, u) if reset == "hard" else u
+            spikes.append(o)
+        passing = np.stack(spikes)
+        np.testing.assert_array_equal(result.spikes[index], passing)
+        assert result.counts[index].spikes_out == passing.sum()
+    np.testing.assert_array_equal(result.motion_membrane, np.rint(u * 4096))
+
+
+def test_the_float_model_and_the_reference_exclude_each_other(make_stm):
+    with pytest.raises(ConfigError, match="fixed-point only"):
+        lava_stm(make_stm(), reference=True, floating_point=True)
 
 
 def test_one_runtime_serves_all_clips(make_stm, make_clip):

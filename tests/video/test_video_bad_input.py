@@ -280,3 +280,11 @@ def test_endless_read_errors_end(sample, monkeypatch):
             yield
 
     assert list(container.read_packets(Stuck(), None)) == []
+
+
+def test_a_file_that_was_cut_off_says_so(tmp_path, sample):
+    whole = sample.read_bytes()
+    path = tmp_path / "cut.avi"
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    assert "frames are missing, it was cut off" in probe_video(path).reason
+    assert "missing" not in probe_video(sample).reason

@@ -40,7 +40,7 @@ class ClipSource(AbstractProcess):
 
 @implements(proc=ClipSource, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("fixed_pt")
+@tag("fixed_pt", "floating_pt")
 class PyClipSourceModel(PyLoihiProcessModel):
     """Sends step t of the clip in run step t of the period."""
 
@@ -99,7 +99,7 @@ class ReadOut(AbstractProcess):
 
 @implements(proc=ReadOut, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("fixed_pt")
+@tag("fixed_pt", "floating_pt")
 class PyReadOutModel(PyLoihiProcessModel):
     """Receives in each stream's last step of a clip only."""
 
@@ -145,7 +145,7 @@ class SpikeSink(AbstractProcess):
 
 @implements(proc=SpikeSink, protocol=LoihiProtocol)
 @requires(CPU)
-@tag("fixed_pt")
+@tag("fixed_pt", "floating_pt")
 class PySpikeSinkModel(PyLoihiProcessModel):
     """Receives every step; keeps the steps of the clip."""
 

@@ -1,4 +1,4 @@
-"""ConvLIF as one Lava Process, with two ProcessModels of the same bits (spec.md)."""
+"""ConvLIF as one Lava Process, with two ProcessModels of the same bits (spec.md) and one in float."""
 
 from typing import Any
 
@@ -15,11 +15,13 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.process import Conv
 
+from hybrid_cvar.fixed_point import DECAY_UNITY, MEMBRANE_SCALE, WEIGHT_SCALE
 from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS, ConvLifCore
 from hybrid_cvar.neuromorphic.lava_processes.soft_reset_lif import SoftResetLif
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
+from hybrid_cvar.neuromorphic.reference import synaptic_sum
 
-__all__ = ["ConvLif", "PyConvLifModelFixed", "SubConvLifModel"]
+__all__ = ["ConvLif", "PyConvLifModelFixed", "PyConvLifModelFloat", "SubConvLifModel"]
 
 
 def lava_kernel(weight: np.ndarray) -> np.ndarray:
@@ -131,6 +133,60 @@ class PyConvLifModelFixed(PyLoihiProcessModel):
             counts = np.zeros((self.proc_params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
             counts[self.proc_params["row"]] = self._core.counts
             self.membrane_out.send(self._core.membrane)
+            self.counts_out.send(counts)
+
+
+@implements(proc=ConvLif, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyConvLifModelFloat(PyLoihiProcessModel):
+    """The same weights, threshold and leak in float64, without truncation or clipping: for debugging.
+
+    What it gives beside the fixed-point model is the effect of 24-bit arithmetic alone. The read-out is
+    rounded to the fixed-point model's units; `counts_out` holds spikes and neuron updates only.
+    """
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+    membrane_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64, precision=64)
+    weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=9)
+    u: np.ndarray = LavaPyType(np.ndarray, float)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._run_step = 0
+        self._spikes = np.zeros(proc_params["output_shape"], dtype=np.int8)
+        self._fired = 0
+
+    def run_spk(self) -> None:
+        """Receives a step's events, runs the layer, sends its spikes; at a clip's end also the read-out."""
+        params = self.proc_params
+        events = self.s_in.recv()
+        clip_step = self._run_step % params["period"] - params["offset"]
+        self._run_step += 1
+        if clip_step == 0:
+            self.u[:] = 0
+            self._spikes[:] = 0
+            self._fired = 0
+        synapse = synaptic_sum(
+            torch_kernel(self.weight), events, params["output_shape"], params["stride"], params["padding"]
+        )
+        threshold = params["threshold"] / WEIGHT_SCALE
+        leak = (DECAY_UNITY - params["decay"]) / DECAY_UNITY
+        self.u[:] = leak * self.u + synapse / WEIGHT_SCALE
+        if not params["hard_reset"]:
+            self.u[:] -= threshold * self._spikes
+        fired = self.u > threshold
+        if params["hard_reset"]:
+            self.u[fired] = 0
+        self._spikes[:] = fired
+        self._fired += int(fired.sum())
+        self.s_out.send(self._spikes)
+        if clip_step == params["timesteps"] - 1:
+            counts = np.zeros((params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
+            counts[params["row"], 2:4] = (params["timesteps"] * self.u.size, self._fired)
+            self.membrane_out.send(np.rint(self.u * MEMBRANE_SCALE).astype(np.int32))
             self.counts_out.send(counts)
 
 
