@@ -2,11 +2,14 @@
 
 import os
 import signal
+import sys
+
+INTERRUPTED = 130
 
 
 def _leave_at_once(*_: object) -> None:
     os.write(2, b"error: interrupted\n")
-    os._exit(130)
+    os._exit(INTERRUPTED)
 
 
 def main() -> None:
@@ -18,7 +21,16 @@ def main() -> None:
     signal.signal(signal.SIGINT, _leave_at_once)
     from hybrid_cvar.cli import app
 
-    app(prog_name="hybrid-cvar")
+    try:
+        app(prog_name="hybrid-cvar")
+    except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:
+            # Everything is ended and written. Python itself would die of SIGINT here if the interrupt had
+            # passed through compiled code that runs Python code, whatever became of it afterwards.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
 
 
 if __name__ == "__main__":

@@ -76,25 +76,26 @@ def run_batch(
     notices = (bundle.notice,) if bundle.notice else ()
     with ExitStack() as stack:
         runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine))
-        for position, path in enumerate(videos):
-            watch.on_start(path)
-            try:
-                if runtime is None:
-                    runtime = stack.enter_context(HybridRuntime(bundle, engine=engine))
-                trace = runtime.run_video(path, clips=clips, on_video=watch.on_video, on_clip=watch.on_clip)
-                report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
-            except KeyboardInterrupt:
-                interrupted = True
-                not_run = "not run: interrupted; run it again"
-                failures += [VideoFailure(str(rest), f"{rest}: {not_run}") for rest in videos[position:]]
-                break
-            except HybridCvarError as error:
-                failures.append(VideoFailure(str(path), str(error)))
-                watch.on_failure(failures[-1], getattr(error, "process_traceback", ""))
-                if isinstance(error, EngineError):
-                    stack.close()
-                    runtime = None
-            else:
-                reports.append(report)
-                watch.on_report(report)
+        try:
+            for path in videos:
+                watch.on_start(path)
+                try:
+                    if runtime is None:
+                        runtime = stack.enter_context(HybridRuntime(bundle, engine=engine))
+                    trace = runtime.run_video(path, clips=clips, on_video=watch.on_video, on_clip=watch.on_clip)
+                    report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
+                except HybridCvarError as error:
+                    failures.append(VideoFailure(str(path), str(error)))
+                    watch.on_failure(failures[-1], getattr(error, "process_traceback", ""))
+                    if isinstance(error, EngineError):
+                        stack.close()
+                        runtime = None
+                else:
+                    reports.append(report)
+                    watch.on_report(report)
+        except KeyboardInterrupt:
+            interrupted = True
+            not_run = "not run: interrupted; run it again"
+            rest = videos[len(reports) + len(failures) :]
+            failures += [VideoFailure(str(path), f"{path}: {not_run}") for path in rest]
     return BatchResult(tuple(reports), tuple(failures), interrupted)

@@ -10,6 +10,8 @@ import time
 import psutil
 import pytest
 
+from hybrid_cvar.assets import SAMPLE_VIDEO
+
 COMMAND = [
     sys.executable,
     "-m",
@@ -52,12 +54,29 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(dancer, tmp_path):
     assert missing, "the file must say what is not in it"
 
 
-@pytest.mark.parametrize("delay", [0.4, 0.8, 1.5])
-def test_ctrl_c_while_it_starts_is_one_line_too(delay):
-    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", "--clips", "1000"]
+@pytest.mark.parametrize("delay", [0.4, 0.8, 1.5, 2.5])
+def test_ctrl_c_is_heard_from_the_start(delay):
+    """In imports, before the first clip and after it; enough videos that none of these is the end."""
+    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", *[str(SAMPLE_VIDEO)] * 100]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
         time.sleep(delay)
         run.send_signal(signal.SIGINT)
         stderr = run.communicate(timeout=30)[1]
     assert run.returncode == 130, stderr
-    assert stderr.strip() == "error: interrupted"
+    assert stderr.splitlines()[-1] == "error: interrupted"
+    assert "Traceback" not in stderr
+
+
+def test_ctrl_c_keeps_the_videos_that_are_done(tmp_path):
+    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", *[str(SAMPLE_VIDEO)] * 100]
+    pipe, file = subprocess.PIPE, tmp_path / "r.json"
+    unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen([*command, "--json", str(file)], stdout=pipe, stderr=pipe, text=True, env=unbuffered) as run:
+        assert "sample.avi" in run.stdout.readline()
+        run.send_signal(signal.SIGINT)
+        stderr = run.communicate(timeout=30)[1]
+    assert run.returncode == 130, stderr
+    result = json.loads(file.read_text())
+    assert len(result["videos"]) >= 1
+    assert len(result["videos"]) + len(result["failures"]) == 100
+    assert f"{len(result['videos'])} of 100 videos done" in stderr

@@ -1,0 +1,80 @@
+"""A batch loses nothing: not by a broken runtime, not by an interrupt."""
+
+import pytest
+
+from hybrid_cvar import batch
+from hybrid_cvar.assets import DEFAULT_BUNDLE, SAMPLE_VIDEO
+from hybrid_cvar.compiler import load_bundle
+from hybrid_cvar.energy import load_profile
+from hybrid_cvar.errors import EngineError
+from hybrid_cvar.runtime import HybridRuntime
+
+
+def run(videos, **observer):
+    return batch.run_batch(
+        videos,
+        load_bundle(DEFAULT_BUNDLE),
+        load_profile("paper-45nm"),
+        engine="native",
+        clips=1,
+        observer=batch.BatchObserver(**observer),
+    )
+
+
+@pytest.fixture
+def break_runs(monkeypatch):
+    """Makes the n-th video of every runtime-independent count fail with an engine error."""
+
+    def install(*numbers):
+        whole, seen = HybridRuntime.run_video, []
+
+        def run_video(self, path, **options):
+            seen.append(path)
+            if len(seen) in numbers:
+                raise EngineError("the engine broke")
+            return whole(self, path, **options)
+
+        monkeypatch.setattr(HybridRuntime, "run_video", run_video)
+
+    return install
+
+
+def test_a_broken_runtime_is_started_anew_for_the_next_video(break_runs, monkeypatch):
+    break_runs(2)
+    starts, enter = [], HybridRuntime.__enter__
+    monkeypatch.setattr(HybridRuntime, "__enter__", lambda self: starts.append(self) or enter(self))
+    result = run([SAMPLE_VIDEO] * 3)  # the same path each time
+    assert (len(result.reports), len(result.failures), len(starts)) == (2, 1, 2)
+    assert not result.interrupted
+
+
+def test_a_restart_that_fails_is_the_next_videos_failure(break_runs, monkeypatch):
+    break_runs(2)
+    starts, enter = [], HybridRuntime.__enter__
+
+    def start_once(self):
+        starts.append(self)
+        if len(starts) == 2:
+            raise EngineError("no restart")
+        return enter(self)
+
+    monkeypatch.setattr(HybridRuntime, "__enter__", start_once)
+    result = run([SAMPLE_VIDEO] * 4)
+    assert [failure.error for failure in result.failures] == ["the engine broke", "no restart"]
+    assert len(result.reports) == 2
+
+
+@pytest.mark.parametrize("moment", ["on_start", "on_video", "on_clip", "on_report"])
+def test_an_interrupt_keeps_what_is_done_and_names_what_is_not(moment):
+    calls = []
+
+    def interrupt(*_):
+        calls.append(moment)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    result = run([SAMPLE_VIDEO] * 4, **{moment: interrupt})
+    done = 2 if moment == "on_report" else 1
+    assert result.interrupted
+    assert len(result.reports) == done
+    assert [failure.error.endswith("run it again") for failure in result.failures] == [True] * (4 - done)
