@@ -12,14 +12,6 @@ from hybrid_cvar.model.transformer import DilatedAttention, UnifiedTransformer
 pytestmark = pytest.mark.needs_compile
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    state = torch.get_rng_state()
-    torch.manual_seed(1)
-    yield
-    torch.set_rng_state(state)
-
-
 @pytest.fixture(scope="module")
 def tiny():
     state = torch.get_rng_state()

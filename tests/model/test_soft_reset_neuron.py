@@ -39,14 +39,6 @@ def plain_loop(synapse, leak, threshold, gamma):
     return torch.stack(spikes, dim=-1), torch.stack(membranes, dim=-1)
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    state = torch.get_rng_state()
-    torch.manual_seed(0)
-    yield
-    torch.set_rng_state(state)
-
-
 def test_float_gradients_equal_a_plain_torch_loop():
     neuron = SoftResetNeuron(threshold=0.7, leak=0.85)
     neuron.fixed_point = False
