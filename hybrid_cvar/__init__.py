@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from hybrid_cvar.compiler import Bundle, load_bundle
     from hybrid_cvar.energy import estimate_energy, load_profile
     from hybrid_cvar.errors import HybridCvarError
-    from hybrid_cvar.records import Clip, Gop, InputSpec, Report, Trace, VideoInfo
+    from hybrid_cvar.records import Clip, CodedFrame, Gop, InputSpec, Report, Trace, VideoInfo
     from hybrid_cvar.reporting import build_report, write_html, write_json
     from hybrid_cvar.runtime import HybridRuntime
     from hybrid_cvar.version import __version__
-    from hybrid_cvar.video import probe_video, read_gops, sample_clips
+    from hybrid_cvar.video import probe_video, read_clips, read_frames, read_gops
 
 __all__ = [
     "Bundle",
     "Clip",
+    "CodedFrame",
     "Gop",
     "HybridCvarError",
     "HybridRuntime",
@@ -38,8 +39,9 @@ __all__ = [
     "load_bundle",
     "load_profile",
     "probe_video",
+    "read_clips",
+    "read_frames",
     "read_gops",
-    "sample_clips",
     "write_html",
     "write_json",
 ]
@@ -50,11 +52,11 @@ _HOMES = {
     "compiler": ("Bundle", "load_bundle"),
     "energy": ("estimate_energy", "load_profile"),
     "errors": ("HybridCvarError",),
-    "records": ("Clip", "Gop", "InputSpec", "Report", "Trace", "VideoInfo"),
+    "records": ("Clip", "CodedFrame", "Gop", "InputSpec", "Report", "Trace", "VideoInfo"),
     "reporting": ("build_report", "write_html", "write_json"),
     "runtime": ("HybridRuntime",),
     "version": ("__version__",),
-    "video": ("probe_video", "read_gops", "sample_clips"),
+    "video": ("probe_video", "read_clips", "read_frames", "read_gops"),
 }
 
 

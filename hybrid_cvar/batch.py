@@ -57,6 +57,7 @@ def run_batch(
     engine: str = "lava",
     clips: int = 8,
     top: int = 5,
+    domain: str = "auto",
     observer: BatchObserver | None = None,
 ) -> BatchResult:
     """Runs every video with one runtime; a runtime that breaks is started anew for the next video.
@@ -64,6 +65,7 @@ def run_batch(
     Args:
         videos: the files. bundle: the compiled model. profile: prices the counts.
         engine: `lava` or `native`. clips: at most so many a video. top: classes to name.
+        domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
         observer: told of progress.
 
     Raises:
@@ -82,7 +84,9 @@ def run_batch(
                 try:
                     if runtime is None:
                         runtime = stack.enter_context(HybridRuntime(bundle, engine=engine))
-                    trace = runtime.run_video(path, clips=clips, on_video=watch.on_video, on_clip=watch.on_clip)
+                    trace = runtime.run_video(
+                        path, clips=clips, domain=domain, on_video=watch.on_video, on_clip=watch.on_clip
+                    )
                     report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
                 except HybridCvarError as error:
                     failures.append(VideoFailure(str(path), str(error)))

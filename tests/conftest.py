@@ -102,8 +102,8 @@ def small_bundle(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     """The small checkpoint, compiled on clips of the shipped video."""
     from hybrid_cvar.assets import SAMPLE_VIDEO
     from hybrid_cvar.compiler.compile import compile_checkpoint
-    from hybrid_cvar.video import sample_clips
+    from hybrid_cvar.video import read_clips
 
     path = tmp_path_factory.mktemp("bundle") / "small.bundle"
-    compile_checkpoint(small_checkpoint, path, lambda loaded: sample_clips(SAMPLE_VIDEO, loaded.config.input, 2).clips)
+    compile_checkpoint(small_checkpoint, path, lambda loaded: read_clips(SAMPLE_VIDEO, loaded.config.input, 2).clips)
     return path

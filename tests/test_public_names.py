@@ -9,7 +9,18 @@ import hybrid_cvar
 
 PACKAGES = ["hybrid_cvar"] + [
     f"hybrid_cvar.{part}"
-    for part in ("assets", "compiler", "energy", "model", "neuromorphic", "records", "reporting", "runtime", "video")
+    for part in (
+        "assets",
+        "benchmark",
+        "compiler",
+        "energy",
+        "model",
+        "neuromorphic",
+        "records",
+        "reporting",
+        "runtime",
+        "video",
+    )
 ]
 
 

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.video.encoding import BIT_EXACT, GOP_FRAMES, add_mpeg4_stream
+from hybrid_cvar.video.encoding import BIT_EXACT, GOP_FRAMES, QSCALE, add_mpeg4_stream
 
 __all__ = ["ACTIONS", "draw_video", "encode_video"]
 
@@ -108,7 +108,7 @@ def encode_video(
     destination: Path | BinaryIO,
     fps: int = 25,
     gop: int = GOP_FRAMES,
-    qscale: int = 4,
+    qscale: int = QSCALE,
 ) -> None:
     """Write frames as AVI in the paper's format: MPEG-4 Part 2, fixed GOP, no B-frames, fixed quantiser.
 

@@ -5,17 +5,19 @@
 Arrays are NumPy, HWC and C-contiguous unless a docstring says otherwise.
 """
 
-from hybrid_cvar.records.clip import Clip, Gop, InputSpec, VideoInfo, graded_events
+from hybrid_cvar.records.clip import Clip, CodedFrame, Gop, GopStructure, InputSpec, VideoInfo, graded_events
 from hybrid_cvar.records.compile_result import CompileResult, LayerMap, ParityRow
 from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
 from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
 
 __all__ = [
     "Clip",
+    "CodedFrame",
     "CompileResult",
     "EnergyEstimate",
     "EnergyTerm",
     "Gop",
+    "GopStructure",
     "InputSpec",
     "LayerMap",
     "NodeMacs",

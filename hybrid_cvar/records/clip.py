@@ -8,10 +8,34 @@ from numpy.typing import NDArray
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.fixed_point import EVENT_MAX
 
-__all__ = ["Clip", "Gop", "InputSpec", "VideoInfo", "graded_events"]
+__all__ = ["Clip", "CodedFrame", "Gop", "GopStructure", "InputSpec", "VideoInfo", "graded_events"]
 
 MAX_PIXELS = 2**27
 """Pixels of a clip; more would not fit the memory of the machines this is for."""
+
+
+@dataclass(frozen=True)
+class GopStructure:
+    """How a video's pictures are coded, told from every packet's headers.
+
+    Attributes:
+        gops: groups that begin with a picture at which a decoder can start.
+        shortest, longest: frames of the shortest and the longest group, the first one counted.
+        median: frames of the middle one.
+        i_frames, p_frames, b_frames: pictures of each type; 0 for codecs whose headers are not read.
+        reference_frames: the most pictures that a block may choose its reference from; 0 where that is not read.
+        native_clips: pieces of an I-frame (or a decoded P-frame) and T P-frames that the groups can be cut into.
+    """
+
+    gops: int
+    shortest: int
+    median: float
+    longest: int
+    i_frames: int
+    p_frames: int
+    b_frames: int
+    reference_frames: int
+    native_clips: int
 
 
 @dataclass(frozen=True)
@@ -19,13 +43,21 @@ class VideoInfo:
     """What a probe of a video found, and how it is read.
 
     Attributes:
-        path: the file as the user named it.
+        path: the file, or the stream's address, as the user named it.
         codec: FFmpeg's codec name (`mpeg4`, `h264`, ...).
         width, height: coded frame size, pixels.
         frames_per_second: average rate; 0.0 when the container does not say.
         duration_seconds: length; 0.0 when the container does not say.
-        transcoded: True if the frames were encoded again, in memory, to the paper's format.
+        transcoded: True if the frames are encoded again, in memory, to the paper's format.
         reason: why the native path was taken or not, one short phrase.
+        container: FFmpeg's name of the container format (`avi`, `mov,mp4,...`).
+        profile: the codec's profile; empty when unknown.
+        pixel_format: FFmpeg's name (`yuv420p`, `yuv420p10le`, ...); empty when unknown.
+        sample_aspect_ratio: a pixel's width over its height; 1.0 where the video does not say.
+        rotation_degrees: turn, counterclockwise, that a player applies to show the picture upright: 0, 90, 180, 270.
+        interlaced: True if the first frame is.
+        frames: pictures in the file; 0 for a stream.
+        structure: how they are coded; None for a stream.
     """
 
     path: str
@@ -36,6 +68,19 @@ class VideoInfo:
     duration_seconds: float
     transcoded: bool
     reason: str
+    container: str = ""
+    profile: str = ""
+    pixel_format: str = ""
+    sample_aspect_ratio: float = 1.0
+    rotation_degrees: int = 0
+    interlaced: bool = False
+    frames: int = 0
+    structure: GopStructure | None = None
+
+    @property
+    def domain(self) -> str:
+        """`native` (the file's own vectors) or `transcode`."""
+        return "transcode" if self.transcoded else "native"
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +97,9 @@ class Gop:
         residual: int16 (T, H, W, 3), RGB.
         accumulated: True for the accumulated form, False for the raw one.
         index: position of the GOP in its video, from 0.
-        pts_seconds: presentation time of the I-frame.
+        pts_seconds: presentation time of the I-frame, seconds from the video's first frame.
+        first_frame: frame of the coded GOP that `iframe` is: 0 for its I-frame; T + 1, 2 * (T + 1), ... for
+            the pieces that a longer GOP is cut into, whose `iframe` is a decoded P-frame.
     """
 
     iframe: NDArray[np.uint8]
@@ -60,6 +107,27 @@ class Gop:
     residual: NDArray[np.int16]
     accumulated: bool
     index: int
+    pts_seconds: float
+    first_frame: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class CodedFrame:
+    """One decoded frame and the motion vectors it was coded with, as FFmpeg exports them.
+
+    Attributes:
+        picture: uint8 (H, W, 3), RGB.
+        vectors: structured (N,), one row a block, FFmpeg's AVMotionVector: `source` (below 0 for an earlier frame,
+            above 0 for a later one), `w`, `h`, `src_x`, `src_y`, `dst_x`, `dst_y` (blocks' centres, pixels),
+            `motion_x`, `motion_y` (source - destination, in units of 1 / `motion_scale` pixels), `motion_scale`, `flags`. Empty
+            for I-frames, and for codecs whose vectors FFmpeg does not export.
+        type: `I`, `P` or `B`.
+        pts_seconds: presentation time, seconds from the video's first frame.
+    """
+
+    picture: NDArray[np.uint8]
+    vectors: NDArray[np.void]
+    type: str
     pts_seconds: float
 
 
@@ -132,9 +200,10 @@ class Clip:
     """A GOP cut and scaled to a model's input; I-frame, motion and residual share one geometry.
 
     Attributes:
-        iframe: uint8 (S, S, 3), RGB.
-        motion: int16 (T, S, S, 2), accumulated, pixels of the scaled frame, x then y.
-        residual: int16 (T, S, S, 3), accumulated, RGB.
+        iframe: uint8 (H, W, 3), RGB; H = W = `InputSpec.size` where it was cut for a model.
+        motion: int16 (T, H, W, 2), pixels of the scaled frame, x then y, destination - source; accumulated or
+            raw, as the GOP was.
+        residual: int16 (T, H, W, 3), RGB; accumulated or raw, as the GOP was.
         gop_index: the GOP it was cut from.
         pts_seconds: presentation time of the I-frame.
     """

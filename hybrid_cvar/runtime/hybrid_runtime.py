@@ -79,6 +79,7 @@ class HybridRuntime:
         path: Path,
         *,
         clips: int = 8,
+        domain: str = "auto",
         on_video: Callable[[VideoInfo, int], None] = lambda info, clips: None,
         on_clip: Callable[[], None] = lambda: None,
     ) -> Trace:
@@ -87,6 +88,7 @@ class HybridRuntime:
         Args:
             path: the video.
             clips: at most so many; a shorter video gives fewer.
+            domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
             on_video: told the probe and the number of clips before the first.
             on_clip: called after every clip.
 
@@ -100,7 +102,7 @@ class HybridRuntime:
             raise ConfigError("the runtime is not open", "run_video needs it", "use HybridRuntime in a with block")
         clock = _Clock()
         with clock.stage("read"):
-            stream = open_clips(path, self._bundle.input, clips)
+            stream = open_clips(path, self._bundle.input, clips, domain=domain)
         on_video(stream.info, stream.expected)
         starts: list[float] = []
         counts: tuple[SpikingLayerCounts, ...] = ()

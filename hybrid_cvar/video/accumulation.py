@@ -11,33 +11,22 @@ computed. Gamma[t](i) = Gamma[t-1](mu[t](i)), hence Pi[t](i) = tau[t](i) + Pi[t-
 pixel and step. And delta being frame[t](i) - frame[t-1](mu[t](i)), the sum of Eq. 2 telescopes to
 Delta[t](i) = frame[t](i) - iframe(Gamma[t](i)), which makes `frame[t][i] == iframe[i - Pi[t][i]] + Delta[t][i]`
 exact, whatever the decoder did in between.
+
+`accumulate_by_definition` is Eq. 1 and 2 as they stand, pixel by pixel; the tests compare the two.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.jit import compiled
+from hybrid_cvar.video.motion_field import trace_motion
 
-__all__ = ["Accumulator"]
+__all__ = ["Accumulator", "accumulate_by_definition"]
 
-
-@compiled
-def _step(field, before, frame, reference, width, motion, residual):  # type: ignore[no-untyped-def]
-    """One P-frame; every array flat. `before` is the motion of the frame before, which the trace goes on with.
-
-    Indices are unsigned because Numba then leaves out the test for negative ones: twice the speed.
-    """
-    for i in range(field.shape[0] // 2):
-        x, y = np.int64(field[2 * i]), np.int64(field[2 * i + 1])
-        source = np.uint64(i - x - y * width)
-        x += before[2 * source]
-        y += before[2 * source + 1]
-        motion[2 * i] = x
-        motion[2 * i + 1] = y
-        origin = np.uint64(3 * (i - x - y * width))
-        residual[3 * i] = np.int16(frame[3 * i]) - np.int16(reference[origin])
-        residual[3 * i + 1] = np.int16(frame[3 * i + 1]) - np.int16(reference[origin + np.uint64(1)])
-        residual[3 * i + 2] = np.int16(frame[3 * i + 2]) - np.int16(reference[origin + np.uint64(2)])
+RUN = 8
+"""Pixels that are compared at once, to find runs of equal motion."""
 
 
 class Accumulator:
@@ -51,14 +40,13 @@ class Accumulator:
 
     def __init__(self, iframe: NDArray[np.uint8], *, accumulated: bool) -> None:
         height, width = iframe.shape[:2]
-        self._width = width
         self._accumulated = accumulated
         self._reference = iframe
         self._before = np.zeros((height, width, 2), np.int16)
 
     def add(
         self,
-        field: NDArray[np.int16],
+        vectors: NDArray[np.void],
         frame: NDArray[np.uint8],
         motion: NDArray[np.int16],
         residual: NDArray[np.int16],
@@ -66,21 +54,86 @@ class Accumulator:
         """Take the next P-frame.
 
         Args:
-            field: int16 (H, W, 2), its dense motion, from `dense_motion`.
+            vectors: VECTOR (N,), its blocks, from `motion_vectors`.
             frame: uint8 (H, W, 3), RGB.
             motion: int16 (H, W, 2), filled: pixels, x then y, destination - source. Kept until the next call.
-            residual: int16 (H, W, 3), filled: RGB. All four are C-contiguous.
+            residual: int16 (H, W, 3), filled: RGB. These three are C-contiguous.
         """
-        _step(
-            field.reshape(-1),
-            self._before.reshape(-1),
+        trace_motion(vectors, self._before, motion)
+        flat = motion.reshape(-1)
+        _subtract(
+            flat,
+            flat.view(np.int32),
             frame.reshape(-1),
             self._reference.reshape(-1),
-            self._width,
-            motion.reshape(-1),
+            frame.shape[1],
             residual.reshape(-1),
         )
         if self._accumulated:
             self._before = motion
         else:
             self._reference = frame
+
+
+@compiled
+def _subtract(motion, vectors, frame, reference, width, residual):  # type: ignore[no-untyped-def]
+    """residual(i) = frame(i) - reference(i - motion(i)), all flat; `vectors` is `motion`, x and y in one number.
+
+    Where `RUN` neighbours or more have the same motion, their sources are neighbours too, and the subtraction is one
+    vectorised loop; elsewhere each pixel is looked up alone. Indices are unsigned: Numba then leaves out a test.
+    """
+    pixels, run = np.uint64(vectors.shape[0]), np.uint64(RUN)
+    one, two, three = np.uint64(1), np.uint64(2), np.uint64(3)
+    i = np.uint64(0)
+    while i < pixels:
+        stop = i
+        while stop + run <= pixels:
+            different = np.int32(0)
+            for k in range(run):
+                different |= vectors[stop + k] ^ vectors[i]
+            if different != 0:
+                break
+            stop += run
+        if stop > i:
+            to = three * i
+            source = np.uint64(3 * (np.int64(i) - np.int64(motion[two * i]) - np.int64(motion[two * i + one]) * width))
+            for k in range(three * (stop - i)):
+                residual[to + k] = np.int16(frame[to + k]) - np.int16(reference[source + k])
+            i = stop
+            continue
+        stop = min(i + run, pixels)
+        while i < stop:
+            to = three * i
+            source = np.uint64(3 * (np.int64(i) - np.int64(motion[two * i]) - np.int64(motion[two * i + one]) * width))
+            residual[to] = np.int16(frame[to]) - np.int16(reference[source])
+            residual[to + one] = np.int16(frame[to + one]) - np.int16(reference[source + one])
+            residual[to + two] = np.int16(frame[to + two]) - np.int16(reference[source + two])
+            i += one
+
+
+def accumulate_by_definition(
+    frames: Sequence[NDArray[np.uint8]], fields: Sequence[NDArray[np.int16]]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Eq. 1 and 2 as they stand: every pixel traced back frame by frame, the residuals on its way summed. Slow.
+
+    Args:
+        frames: T + 1 of uint8 (H, W, 3), RGB, the I-frame first.
+        fields: T of int16 (H, W, 2), the dense motion of each P-frame (tau).
+
+    Returns:
+        motion int16 (T, H, W, 2) and residual int16 (T, H, W, 3), accumulated.
+    """
+    height, width = frames[0].shape[:2]
+    rows, columns = np.mgrid[:height, :width]
+    motions, residuals = [], []
+    for t in range(1, len(frames)):
+        y, x = rows, columns
+        residual = np.zeros((height, width, 3), np.int64)
+        for j in range(t, 0, -1):
+            tau = fields[j - 1][y, x]
+            source_x, source_y = x - tau[..., 0], y - tau[..., 1]
+            residual += frames[j][y, x].astype(np.int64) - frames[j - 1][source_y, source_x]
+            x, y = source_x, source_y
+        motions.append(np.stack([columns - x, rows - y], axis=-1))
+        residuals.append(residual)
+    return np.stack(motions).astype(np.int16), np.stack(residuals).astype(np.int16)

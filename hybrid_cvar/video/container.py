@@ -1,9 +1,12 @@
-"""Opening a video file: every way it can fail, turned into one error of our tree.
+"""Opening a video, a file or a stream: every way it can fail, turned into one error of our tree.
 
-FFmpeg decides by content and by name what a file is; `open_video` narrows that to regular files on this
-machine, and to formats that hold pictures.
+FFmpeg decides by content and by name what a file is; `open_video` narrows that to formats that hold pictures, and
+to what the user named: a file leads to no other file and to no network, an address to no file.
 """
 
+import re
+import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from hybrid_cvar.errors import CorruptVideoError, UnsupportedVideoError, VideoError
@@ -28,6 +32,8 @@ CONSECUTIVE_READ_ERRORS = 1000
 
 # Text and playlists: FFmpeg "plays" the first as ANSI art, and the second name other files to open.
 TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf", "concat", "dash", "hls", "imf", "lavfi"})
+# An address may be a playlist's: what it names is fetched over the network only.
+PLAYLISTS = frozenset({"hls", "dash"})
 
 CONTAINER_SIGNATURES = (
     (0, b"RIFF"),
@@ -45,39 +51,149 @@ CONTAINER_SIGNATURES = (
 RE_ENCODE = "encode it again, for example `ffmpeg -i VIDEO out.mp4`"
 
 
+EXPORTS_VECTORS = frozenset({"mpeg1video", "mpeg2video", "mpeg4", "h263", "h264"})
+
+STDIN = "-"
+STREAM_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# What a network address may lead to. Local files are not among them: a playlist could name any.
+STREAM_PROTOCOLS = "http,https,httpproxy,tcp,tls,crypto,udp,rtp,rtsp,rtsps,rtmp,rtmps,rtmpe,rtmpt,srt,srtp,mmsh,mmst"
+STREAM_TIMEOUT_SECONDS = 15.0
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})
+IMAGE_NUMBER = re.compile(r"%0?[0-9]*d")
+IMAGES_PER_SECOND = "25"
+CAMERA_FORMAT = "video4linux2"
+
+VideoSource = str | Path | BinaryIO
+"""What can be read: a file's path; a folder of images, or a name such as `frame_%04d.png` for a numbered sequence; or a
+stream: `-` for stdin, an address such as rtsp://..., a camera or named pipe, an open binary file."""
+
+
+def is_stream(source: VideoSource) -> bool:
+    """True if a source can be read once only, from its start: stdin, an address, a device, a pipe, an open file."""
+    if not isinstance(source, str | Path):
+        return True
+    if isinstance(source, str) and (source == STDIN or STREAM_ADDRESS.match(source)):
+        return True
+    try:
+        mode = Path(source).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def source_name(source: VideoSource) -> str:
+    """What messages call a source."""
+    if isinstance(source, str | Path):
+        return "stdin" if source == STDIN else str(source)
+    return str(getattr(source, "name", "") or "the open file")
+
+
 @contextmanager
-def open_video(path: Path, content: BinaryIO | None = None) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video and its first picture stream, checked and ready to decode with motion vectors.
 
     Args:
-        path: the file; with `content`, only its name in messages.
-        content: an encoded copy to read instead of the file.
+        source: a file or a stream.
 
     Yields:
-        The container and the stream. Threading is by slice: with frame threads FFmpeg hands out the motion
-        vectors of other frames.
+        The container and the stream, whose decoder exports motion vectors and has no frame threads.
 
     Raises:
-        UnsupportedVideoError: not a readable regular file, not a video, no decoder, or a size out of range.
+        UnsupportedVideoError: not a readable regular file, not a video, no decoder, or a size out of range; a stream
+            that does not answer.
         CorruptVideoError: the file is of a known format but its headers are damaged.
     """
-    if content is None:
-        _check_file(path)
-    else:
-        content.seek(0)
-    # "file:" keeps a colon in a file's name from being read as a protocol.
-    source = f"file:{path.absolute()}" if content is None else content
+    name = source_name(source)
     try:
-        container = av.open(source, mode="r", container_options={"protocol_whitelist": "file"})
+        container = _open_stream(source) if is_stream(source) else _open_file(Path(str(source)))
     except (FFmpegError, OSError, ValueError) as error:
-        raise _open_failure(path, error) from error
+        raise _open_failure(source, error) from error
     with container:
-        stream = _picture_stream(path, container)
-        decoder = stream.codec_context
-        # Only options set before the first decode count; those given to av.open are dropped without a word.
-        decoder.options = {"flags2": "+export_mvs", "max_pixels": str(MOST_PIXELS)}
-        decoder.thread_type = ThreadType.SLICE
+        stream = _picture_stream(name, container, is_stream(source))
+        _export_vectors(stream.codec_context)
         yield container, stream
+
+
+def vector_decoder(codec: str, like: VideoCodecContext | None = None) -> VideoCodecContext:
+    """A decoder without a container that exports motion vectors.
+
+    Args:
+        codec: FFmpeg's name.
+        like: a decoder of the same stream, whose headers are taken over.
+    """
+    decoder = av.CodecContext.create(codec, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    if like is not None:
+        decoder.extradata, decoder.codec_tag = like.extradata, like.codec_tag
+    _export_vectors(decoder)
+    return decoder
+
+
+def _export_vectors(decoder: VideoCodecContext) -> None:
+    # Options count only if set before the first decode; those given to av.open are dropped in silence.
+    decoder.options = {"flags2": "+export_mvs", "max_pixels": str(MOST_PIXELS)}
+    # With frame threads FFmpeg hands out the vectors of other frames; with slice threads, what it shows of damaged
+    # pictures changes from run to run.
+    decoder.thread_type = ThreadType.SLICE
+    if decoder.name in EXPORTS_VECTORS:
+        decoder.thread_count = 1
+
+
+def _open_file(path: Path) -> InputContainer:
+    pattern = _image_pattern(path)
+    if pattern:
+        kind = "glob" if path.is_dir() else "sequence"
+        return _open(pattern, "file", format="image2", pattern_type=kind, framerate=IMAGES_PER_SECOND)
+    _check_file(path)
+    # "file:" keeps a colon in a file's name from being read as a protocol.
+    return _open(f"file:{path.absolute()}", "file")
+
+
+def _image_pattern(path: Path) -> str:
+    """FFmpeg's pattern for a folder of images, or for a name such as `frame_%04d.png`; empty for anything else."""
+    try:
+        if path.is_dir():
+            suffixes = Counter(entry.suffix for entry in path.iterdir() if entry.suffix.lower() in IMAGE_SUFFIXES)
+            if not suffixes:
+                return ""
+            folder = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path.absolute()))
+            return f"{folder}/*{suffixes.most_common(1)[0][0]}"
+        if IMAGE_NUMBER.search(path.name) and not path.exists():
+            return str(path.absolute())
+    except (OSError, ValueError):
+        pass
+    return ""
+
+
+def _open_stream(source: VideoSource) -> InputContainer:
+    if not isinstance(source, str | Path):
+        return _open(source, "file")
+    if source == STDIN:
+        return _open("pipe:0", "pipe")
+    if isinstance(source, str) and STREAM_ADDRESS.match(source):
+        return _open(source, STREAM_PROTOCOLS, timeout=STREAM_TIMEOUT_SECONDS)
+    path = Path(source)
+    if stat.S_ISCHR(path.stat().st_mode):
+        return _open(str(path.absolute()), "file", format=CAMERA_FORMAT)
+    return _open(f"file:{path.absolute()}", "file")
+
+
+def _open(
+    source: str | BinaryIO, protocols: str, *, format: str | None = None, timeout: float | None = None, **options: str
+) -> InputContainer:
+    """Open with nothing but the named protocols, and with no frame larger than is read.
+
+    FFmpeg decodes a little already while it opens; what that may allocate is limited by stream options alone.
+    """
+    return av.open(
+        source,
+        mode="r",
+        format=format,
+        timeout=timeout,
+        options={"max_pixels": str(MOST_PIXELS)},
+        container_options={"protocol_whitelist": protocols} | options,
+    )
 
 
 def read_packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
@@ -114,7 +230,9 @@ def _check_file(path: Path) -> None:
             raise UnsupportedVideoError(f"{path}: no such file", "a video file is needed", "check the path")
         if not path.is_file():
             kind = "a directory" if path.is_dir() else "not a regular file"
-            raise UnsupportedVideoError(f"{path}: {kind}", "a video file is needed", "name the video itself")
+            raise UnsupportedVideoError(
+                f"{path}: {kind}", "a video file, or a folder of images, is needed", "name the video itself"
+            )
         with path.open("rb") as file:
             empty = not file.read(1)
     except (OSError, ValueError) as error:
@@ -126,23 +244,29 @@ def _check_file(path: Path) -> None:
         raise UnsupportedVideoError(f"{path}: empty file", "a video file is needed", "copy or download it again")
 
 
-def _open_failure(path: Path, error: Exception) -> VideoError:
+def _open_failure(source: VideoSource, error: Exception) -> VideoError:
+    name = source_name(source)
     reason = getattr(error, "strerror", None) or str(error)
+    if is_stream(source):
+        return UnsupportedVideoError(
+            f"{name}: {reason}", "a stream that FFmpeg can open is needed", "check the address, and that it is sending"
+        )
     try:
-        with path.open("rb") as file:
+        with Path(str(source)).open("rb") as file:
             head = file.read(16)
     except OSError:
         head = b""
     if any(head[at : at + len(mark)] == mark for at, mark in CONTAINER_SIGNATURES):
-        return CorruptVideoError(f"{path}: {reason}", "the container's headers must be whole", "copy it again")
+        return CorruptVideoError(f"{name}: {reason}", "the container's headers must be whole", "copy it again")
     return UnsupportedVideoError(
-        f"{path}: {reason}", "a video that FFmpeg can open is needed", "check that it is a video file"
+        f"{name}: {reason}", "a video that FFmpeg can open is needed", "check that it is a video file"
     )
 
 
-def _picture_stream(path: Path, container: InputContainer) -> VideoStream:
+def _picture_stream(path: str, container: InputContainer, live: bool) -> VideoStream:
     name = container.format.name
-    if not TEXT_FORMATS.isdisjoint(name.split(",")):
+    refused = TEXT_FORMATS - PLAYLISTS if live else TEXT_FORMATS
+    if not refused.isdisjoint(name.split(",")):
         raise UnsupportedVideoError(f"{path}: a text file or playlist ({name})", "a video file is needed", RE_ENCODE)
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not streams:

@@ -2,17 +2,20 @@
 
 from fractions import Fraction
 
+import av
 from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-__all__ = ["BIT_EXACT", "GOP_FRAMES", "add_mpeg4_stream"]
+__all__ = ["BIT_EXACT", "GOP_FRAMES", "QSCALE", "add_mpeg4_stream", "mpeg4_encoder"]
 
 GOP_FRAMES = 12
+QSCALE = 2
 BIT_EXACT = {"fflags": "+bitexact"}
 """Container options: no dates and no version strings in the file."""
 
-LAMBDA_PER_QSCALE = 118  # FF_QP2LAMBDA
 NO_SCENE_CUTS = 1_000_000_000
+NOMINAL_RATE = Fraction(25)
 
 
 def add_mpeg4_stream(
@@ -22,7 +25,7 @@ def add_mpeg4_stream(
     height: int,
     frames_per_second: Fraction,
     gop: int = GOP_FRAMES,
-    qscale: int = 4,
+    qscale: int = QSCALE,
     time_base: Fraction | None = None,
 ) -> VideoStream:
     """Add a stream whose every `gop` frames are one I-frame and `gop - 1` P-frames.
@@ -43,16 +46,34 @@ def add_mpeg4_stream(
     """
     stream = container.add_stream("mpeg4", rate=frames_per_second)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    encoder = stream.codec_context
-    encoder.thread_count = 1
     if time_base is not None:
-        encoder.time_base = time_base
+        stream.codec_context.time_base = time_base
+    _configure(stream.codec_context, gop, qscale)
+    return stream
+
+
+def mpeg4_encoder(*, width: int, height: int, gop: int, qscale: int = QSCALE) -> VideoCodecContext:
+    """As `add_mpeg4_stream`, without a container: frames in (times 0, 1, 2, ...), packets out.
+
+    A GOP's bits do not depend on the frames before it, so an encoder of its own for each GOP gives the same pictures.
+    """
+    encoder = av.CodecContext.create("mpeg4", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.framerate, encoder.time_base = NOMINAL_RATE, 1 / NOMINAL_RATE
+    _configure(encoder, gop, qscale)
+    return encoder
+
+
+def _configure(encoder: VideoCodecContext, gop: int, qscale: int) -> None:
+    encoder.thread_count = 1
     encoder.options = {
         "g": str(gop),
         "bf": "0",
+        # A fixed quantiser is taken from each frame, where PyAV cannot set it; only its limits hold.
         "flags": "+qscale+bitexact",
-        "global_quality": str(qscale * LAMBDA_PER_QSCALE),
+        "qmin": str(qscale),
+        "qmax": str(qscale),
         "sc_threshold": str(NO_SCENE_CUTS),
         "strict": "experimental",  # without it a GOP is 600 frames at most
     }
-    return stream

@@ -1,68 +1,69 @@
-"""A video as a stream of GOPs: I-frame, motion and residual of each, one GOP in memory at a time."""
+"""A video as a stream of GOPs: I-frame, motion and residual of each, one GOP in memory at a time.
+
+Three ways lead to them. A file whose own vectors can be used is read GOP by GOP; any other file frame by frame, through
+the encoder of `transcode`; a stream (stdin, a camera, an address) in either way, as it comes.
+"""
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
-from typing import BinaryIO
 
-import numpy as np
-from av.error import FFmpegError
-from av.packet import Packet
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import VideoReformatter
-from av.video.stream import VideoStream
-from numpy.typing import NDArray
+from av.video.frame import VideoFrame
 
 from hybrid_cvar.errors import CorruptVideoError, ShortVideoError
 from hybrid_cvar.records import Gop, VideoInfo
-from hybrid_cvar.video.accumulation import Accumulator
-from hybrid_cvar.video.container import fits_limits, open_video, read_packets
-from hybrid_cvar.video.motion_field import dense_motion, motion_vectors
-from hybrid_cvar.video.packet_scan import GopSpan, scan_packets
-from hybrid_cvar.video.stream_info import MOST_NATIVE_PIXELS, inspect_video
-from hybrid_cvar.video.transcode import transcode_video
+from hybrid_cvar.video.container import VideoSource, is_stream
+from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
+from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
+from hybrid_cvar.video.live import read_live_gops
+from hybrid_cvar.video.packet_cursor import PacketCursor
+from hybrid_cvar.video.packet_scan import GopSpan, PacketScan
+from hybrid_cvar.video.reencoder import Reencoder
+from hybrid_cvar.video.stream_info import MOST_BYTES_ASKED_FOR, check_request, inspect_video
 
 __all__ = ["GopSource", "decode_gops", "locate_gops", "no_readable_gop", "read_gops"]
+
+Wanted = Callable[[int], bool]
 
 
 @dataclass(frozen=True, eq=False)
 class GopSource:
-    """A video whose GOPs are located, not yet decoded.
+    """A file whose GOPs are located, not yet decoded.
 
     Attributes:
         path: the file.
         info: its probe.
-        content: the encoded copy that is read instead, None where the file itself is.
-        gops: those with enough P-frames, in order.
+        scan: its packets.
         timesteps: P-frames that are taken of each.
+        gops: GOPs and pieces of longer ones that `decode_gops` gives if nothing is damaged.
     """
 
     path: Path
     info: VideoInfo
-    content: BinaryIO | None
-    gops: tuple[GopSpan, ...]
+    scan: PacketScan
     timesteps: int
-
-    def close(self) -> None:
-        """Give back the copy's memory or temporary file."""
-        if self.content is not None:
-            self.content.close()
+    gops: int
 
 
-def read_gops(path: Path | str, *, timesteps: int = 11, accumulated: bool = True) -> Iterator[Gop]:
+def read_gops(
+    source: VideoSource, *, timesteps: int = 11, accumulated: bool = True, domain: str = "auto"
+) -> Iterator[Gop]:
     """Read a video's GOPs in order.
 
-    Of a GOP with more P-frames the first `timesteps` are taken; one with fewer, such as a last one cut short, is
-    skipped, and so is a damaged one, in which a frame cannot be decoded. A GOP is decoded on its own, so
-    what is yielded does not depend on what was read before it.
+    A GOP of more frames is cut into pieces of `timesteps` + 1; a later piece begins with a decoded P-frame in the place
+    of the I-frame. What is left over is skipped, such as a last GOP cut short, and so is what follows a damaged
+    frame in its GOP. A GOP of a file is decoded on its own, so what is yielded does not depend on what was read before.
 
     Args:
-        path: the video, of any format that FFmpeg decodes; see `probe_video`.
+        source: a video of any format that FFmpeg decodes: a file, a folder of images, a numbered sequence
+            (`frame_%04d.png`); or a stream: `-` for stdin, an address such as rtsp://..., a camera (/dev/video0), an
+            open binary file. See `probe_video`.
         timesteps: P-frames a GOP (T).
         accumulated: True for motion and residual against the I-frame (paper Eq. 2), False for those against
             the previous frame.
+        domain: `native` reads the video's own vectors, `transcode` encodes it again to the paper's format, `auto`
+            decides.
 
     Yields:
         GOPs, `motion[..., 0]` being x and `motion[..., 1]` y: pixel (y, x) of P-frame t came from pixel
@@ -70,146 +71,158 @@ def read_gops(path: Path | str, *, timesteps: int = 11, accumulated: bool = True
         the video's length.
 
     Raises:
-        UnsupportedVideoError: it cannot be opened, or holds no usable video stream.
+        UnsupportedVideoError: it cannot be opened, or holds no usable video stream; `domain` is `native` and its own
+            vectors cannot be used.
         CorruptVideoError: its headers, or all of its GOPs, are damaged.
         ShortVideoError: it has too few frames.
-        ConfigError: `timesteps` is out of range.
+        ConfigError: `timesteps` or `domain` is out of range.
     """
+    check_request(timesteps, domain)
+    if is_stream(source):
+        yield from read_live_gops(source, timesteps, accumulated=accumulated, domain=domain)
+        return
+    located = locate_gops(Path(str(source)), timesteps, domain)
     found = False
-    with closing(locate_gops(Path(path), timesteps)) as source:
-        for gop in decode_gops(source, accumulated=accumulated):
-            found = True
-            yield gop
+    for gop in decode_gops(located, accumulated=accumulated):
+        found = True
+        yield gop
     if not found:
-        raise no_readable_gop(source)
+        raise no_readable_gop(located)
 
 
-def locate_gops(path: Path, timesteps: int) -> GopSource:
-    """Find the GOPs of a video, through an encoded copy where its own cannot be used.
+def locate_gops(path: Path, timesteps: int, domain: str = "auto") -> GopSource:
+    """Find the GOPs of a file.
 
     Args:
         path: the video.
         timesteps: P-frames a GOP needs.
+        domain: as in `read_gops`.
 
     Returns:
-        The source, with at least one GOP; close it after use.
+        The source, with at least one GOP.
 
     Raises:
         As `read_gops`.
     """
-    info, scan = inspect_video(path, timesteps)
-    content = None
-    if scan is None:
-        content = transcode_video(path, timesteps)
-        with open_video(path, content) as (container, stream):
-            scan = scan_packets(read_packets(container, stream), info.frames_per_second)
-    source = GopSource(path, info, content, scan.qualifying(timesteps), timesteps)
-    if not source.gops:
-        source.close()
+    info, scan = inspect_video(path, timesteps, domain)
+    length = timesteps + 1
+    gops = scan.pictures // length if info.transcoded else sum(gop.frames // length for gop in scan.gops)
+    if not gops:
         raise ShortVideoError(
-            f"{path}: {scan.frames} frames",
-            f"a GOP needs {timesteps + 1} (an I-frame and {timesteps} P-frames)",
+            f"{path}: {scan.pictures} frames",
+            f"a GOP needs {length} (an I-frame and {timesteps} P-frames)",
             "give a longer video, or copy it again if it was cut off",
         )
-    return source
+    return GopSource(path, info, scan, timesteps, gops)
 
 
 def no_readable_gop(source: GopSource) -> CorruptVideoError:
     """The error for a video of whose GOPs none could be decoded."""
     return CorruptVideoError(
-        f"{source.path}: none of its {len(source.gops)} GOPs can be decoded",
+        f"{source.path}: none of its {source.gops} GOPs can be decoded",
         "at least one must be whole",
         "copy or download it again",
     )
 
 
 def decode_gops(
-    source: GopSource, *, accumulated: bool = True, wanted: Callable[[int], bool] | None = None
+    source: GopSource, *, accumulated: bool = True, wanted: Wanted | None = None
 ) -> Generator[Gop, None, None]:
     """Decode located GOPs in order, damaged ones left out.
-
-    Packets of unwanted GOPs are read past, not decoded; going by packets rather than by seeking gives the same
-    frames in every container, with or without an index.
 
     Args:
         source: from `locate_gops`.
         accumulated: as in `read_gops`.
-        wanted: asked, just before its packets are decoded, for each position in `source.gops`; all if None.
+        wanted: asked for positions from 0 to `source.gops` - 1, rising, just before they are decoded; all if None.
+            Once it has wanted a position it must want the later ones too, until a GOP is yielded. The file is sought
+            through for what is wanted; little else is decoded.
 
     Yields:
         GOPs of `source.timesteps` P-frames.
     """
-    reformatter = VideoReformatter()
-    with open_video(source.path, source.content) as (container, stream):
-        decoder = stream.codec_context
-        packets = enumerate(read_packets(container, stream))
-        for position, span in enumerate(source.gops):
-            if wanted is not None and not wanted(position):
+    builder = GopBuilder(
+        str(source.path),
+        source.timesteps,
+        accumulated=accumulated,
+        most_bytes=MOST_BYTES_ASKED_FOR,
+        upright=not source.info.transcoded,
+    )
+    if not source.info.transcoded:
+        yield from _native_gops(source, builder, wanted or _everything)
+    elif wanted is None or not source.scan.presentation:
+        yield from _transcoded_gops(source, builder, wanted or _everything)
+    else:
+        yield from _sampled_transcoded_gops(source, builder, wanted)
+
+
+def _everything(position: int) -> bool:
+    return True
+
+
+def _native_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+    scan, length = source.scan, source.timesteps + 1
+    position = 0
+    with PacketCursor(source.path) as cursor:
+        for span, keyframe in zip(scan.gops, scan.keyframes, strict=True):
+            first, position = position, position + span.frames // length
+            # Later positions are wanted if earlier ones are: the last one answers for the GOP.
+            if first == position or not wanted(position - 1):
                 continue
-            frames = _decode_span(decoder, packets, span, source.timesteps + 1)
-            gop = _build_gop(frames, reformatter, span, source.timesteps, accumulated)
+            cursor.go_to(keyframe)
+            times = GopTimes(scan.first_seconds, span.seconds, source.info.frames_per_second)
+            pieces = map(wanted, range(first, position))
+            yield from builder.cut(_decode_span(cursor, span), span.index, times, pieces)
+
+
+def _decode_span(cursor: PacketCursor, span: GopSpan) -> Iterator[VideoFrame]:
+    """The frames of a GOP, fewer if a packet cannot be decoded or one is missing."""
+    return islice(decode_gop(cursor.decoder, cursor.read(span.last_packet)), span.frames)
+
+
+def _transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+    """Frame after frame; every T + 1 that can be decoded are a GOP."""
+    reencoder = _reencoder(source, builder)
+    with PacketCursor(source.path) as cursor:
+        frames = decode_what_can_be(cursor.decoder, cursor.read())
+        for position in count():
+            if not wanted(position):
+                if not reencoder.skip(frames):
+                    return
+                continue
+            gop = reencoder.next_gop(frames, position)
+            if gop is None:
+                return
+            yield gop
+
+
+def _sampled_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+    """Only the frames of the wanted GOPs, each reached from the keyframe before it by its presentation time.
+
+    Where every packet gives a frame, the GOPs are those of `_transcoded_gops`, to the bit.
+    """
+    scan, length = source.scan, source.timesteps + 1
+    reencoder = _reencoder(source, builder)
+    with PacketCursor(source.path) as cursor:
+        frames = decode_what_can_be(cursor.decoder, cursor.read())
+        for position in range(source.gops):
+            if not wanted(position):
+                continue
+            start = scan.presentation[position * length]
+            keyframe = scan.keyframe_before(start)
+            if keyframe is not None and keyframe.position > cursor.position:
+                cursor.go_to(keyframe)
+                cursor.decoder.flush_buffers()
+                frames = decode_what_can_be(cursor.decoder, cursor.read())
+            gop = reencoder.next_gop((frame for frame in frames if _shown_from(frame, start)), position)
             if gop is not None:
                 yield gop
 
 
-def _decode_span(
-    decoder: VideoCodecContext, packets: "Iterator[tuple[int, Packet[VideoStream]]]", span: GopSpan, limit: int
-) -> Iterator[VideoFrame]:
-    """The first `limit` frames of a GOP, fewer if a packet cannot be decoded."""
-    # A decoder keeps frames back, and hides damage with the pictures of the GOP before: start clean.
-    decoder.flush_buffers()
-    decoded = 0
-    try:
-        for packet in _span_packets(packets, span):
-            for frame in decoder.decode(packet):
-                decoded += 1
-                yield frame
-                if decoded == limit:
-                    return
-        for frame in decoder.decode(None)[: limit - decoded]:
-            yield frame
-    except FFmpegError:
-        return
+def _shown_from(frame: VideoFrame, start: int) -> bool:
+    return frame.pts is not None and frame.pts >= start
 
 
-def _span_packets(
-    packets: "Iterator[tuple[int, Packet[VideoStream]]]", span: GopSpan
-) -> "Iterator[Packet[VideoStream]]":
-    for position, packet in packets:
-        if position >= span.first_packet:
-            yield packet
-        if position == span.last_packet:
-            return
-
-
-def _build_gop(
-    frames: Iterator[VideoFrame], reformatter: VideoReformatter, span: GopSpan, timesteps: int, accumulated: bool
-) -> Gop | None:
-    """The GOP, or None if its frames do not begin with an I-frame, change size or are too few."""
-    first = next(frames, None)
-    if first is None or first.pict_type != PictureType.I:
-        return None
-    width, height = first.width, first.height
-    if not fits_limits(width, height) or width * height > MOST_NATIVE_PIXELS:
-        return None
-    iframe = _rgb(first, reformatter)
-    motion = np.empty((timesteps, height, width, 2), np.int16)
-    residual = np.empty((timesteps, height, width, 3), np.int16)
-    accumulator = Accumulator(iframe, accumulated=accumulated)
-    steps = 0
-    for frame in frames:
-        if (frame.width, frame.height) != (width, height):
-            return None
-        field = dense_motion(motion_vectors(frame), height, width)
-        accumulator.add(field, _rgb(frame, reformatter), motion[steps], residual[steps])
-        steps += 1
-    if steps < timesteps:
-        return None
-    return Gop(iframe, motion, residual, accumulated, span.index, span.pts_seconds)
-
-
-def _rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-    # One context for all frames, on one thread: twice the speed of VideoFrame.to_ndarray, same values.
-    pixels = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-    # PyAV leaves out a row's padding only by a view.
-    return np.ascontiguousarray(pixels, np.uint8)
+def _reencoder(source: GopSource, builder: GopBuilder) -> Reencoder:
+    scan, rate = source.scan, source.info.frames_per_second
+    first_seconds = scan.first_seconds if scan.presentation or not rate else None
+    return Reencoder(str(source.path), builder, source.timesteps, first_seconds, rate)

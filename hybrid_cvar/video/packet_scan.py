@@ -1,21 +1,24 @@
-"""Where the GOPs of an MPEG-4 Part 2 stream lie, told from its packets without decoding them.
+"""One pass over a file's packets, nothing decoded: where its GOPs lie, and whether their motion can be used.
 
-A VOP (video object plane, the standard's word for a coded frame) starts with the code 00 00 01 B6, and the two
-bits after it say its type (ISO/IEC 14496-2, 6.3.5, vop_coding_type). Reading them there holds where a
-container's keyframe flags are missing or wrong, and shows B-frames that no header announces.
+Picture headers are read by `bitstream`, which holds where a container's flags and times are missing or wrong, and
+shows B-frames and reference lists that no container announces. Of codecs without such a reader, the container's
+keyframe flags and times are taken.
 """
 
+import zlib
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-__all__ = ["GopSpan", "PacketScan", "scan_packets"]
+from hybrid_cvar.video.bitstream import CodedPicture, HeaderReader, Obstacle, PictureType
 
-VOP_START_CODE = b"\x00\x00\x01\xb6"
-INTRA, BIDIRECTIONAL = 0, 2
+__all__ = ["GopSpan", "Keyframe", "PacketScan", "coded_picture", "fingerprint", "scan_packets"]
+
+Fingerprint = tuple[int | None, int, int]
 
 
 @dataclass(frozen=True)
@@ -25,90 +28,172 @@ class GopSpan:
     Attributes:
         index: position among all GOPs of the video, from 0.
         first_packet, last_packet: positions in the order of `container.read_packets`; the first holds the I-frame.
-        pts_seconds: presentation time of the I-frame, seconds from the first frame of the video.
+        frames: pictures, the I-frame counted, up to where one is missing.
+        seconds: presentation time of the I-frame's packet.
     """
 
     index: int
     first_packet: int
     last_packet: int
-    pts_seconds: float
-
-    @property
-    def p_frames(self) -> int:
-        """Frames after the I-frame."""
-        return self.last_packet - self.first_packet
+    frames: int
+    seconds: float
 
 
 @dataclass(frozen=True)
+class Keyframe:
+    """A packet where decoding can start.
+
+    Attributes:
+        position: in the order of `container.read_packets`.
+        pts: presentation time, units of the stream's time base; None if the container has none.
+        fingerprint: tells it from other packets; see `fingerprint`.
+    """
+
+    position: int
+    pts: int | None
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, eq=False)
 class PacketScan:
     """What one pass over the packets found.
 
     Attributes:
         gops: every GOP, in file order; packets before the first I-frame belong to none.
-        frames: packets that hold a frame.
-        has_b_frames: True if any VOP is bidirectional.
+        pictures: packets that hold a picture.
+        types: pictures of each type; empty where headers are not read.
+        reference_frames: the most that a block may choose its reference from; 0 where headers are not read.
+        obstacle: why motion is not from the previous picture alone, empty if it is.
+        keyframes: in file order.
+        presentation: every shown picture's time, rising, units of the time base; empty where the times cannot be
+            believed: some are missing, two are the same, or they rise in file order though the file has B-frames (AVI
+            stores none, and FFmpeg's guess is decoding time).
+        first_seconds: the earliest presentation time.
+        seconds: from there to the latest one.
     """
 
     gops: tuple[GopSpan, ...]
-    frames: int
-    has_b_frames: bool
+    pictures: int
+    types: Counter[PictureType]
+    reference_frames: int
+    obstacle: str
+    keyframes: tuple[Keyframe, ...]
+    presentation: tuple[int, ...]
+    first_seconds: float
+    seconds: float
 
     @property
     def longest_gop(self) -> int:
-        """P-frames of the longest GOP, 0 where there is none."""
-        return max((gop.p_frames for gop in self.gops), default=0)
+        """Frames of the longest GOP, 0 where there is none."""
+        return max((gop.frames for gop in self.gops), default=0)
 
-    def qualifying(self, timesteps: int) -> tuple[GopSpan, ...]:
-        """The GOPs with at least `timesteps` P-frames."""
-        return tuple(gop for gop in self.gops if gop.p_frames >= timesteps)
-
-
-def vop_types(data: bytes) -> list[int]:
-    """Types of the VOPs in one packet: 0 intra, 1 predicted, 2 bidirectional, 3 sprite.
-
-    Args:
-        data: a packet of an MPEG-4 Part 2 stream.
-
-    Returns:
-        One entry a start code, in order; empty where there is none.
-    """
-    types = []
-    at = data.find(VOP_START_CODE)
-    while 0 <= at < len(data) - len(VOP_START_CODE):
-        types.append(data[at + len(VOP_START_CODE)] >> 6)
-        at = data.find(VOP_START_CODE, at + len(VOP_START_CODE))
-    return types
+    def keyframe_before(self, pts: int) -> Keyframe | None:
+        """The last keyframe that is shown at `pts` (units of the time base) or before; None if there is none."""
+        earlier = (keyframe for keyframe in self.keyframes if keyframe.pts is not None and keyframe.pts <= pts)
+        return max(earlier, key=lambda keyframe: keyframe.position, default=None)
 
 
-def scan_packets(packets: "Iterable[Packet[VideoStream]]", frames_per_second: float) -> PacketScan:
-    """Find the GOPs of an MPEG-4 Part 2 stream; nothing is decoded.
+def fingerprint(packet: "Packet[VideoStream]") -> Fingerprint:
+    """What a packet is known by after a seek, when its position is not: time, size and checksum."""
+    return packet.pts, packet.size, zlib.crc32(packet)
+
+
+def scan_packets(
+    packets: "Iterable[Packet[VideoStream]]",
+    reader: HeaderReader | None,
+    frames_per_second: float,
+    *,
+    reorders: bool = False,
+) -> PacketScan:
+    """Find the GOPs of a stream; nothing is decoded.
 
     Args:
         packets: from `container.read_packets`.
+        reader: of the stream's picture headers; None where its codec has none.
         frames_per_second: rate, for packets that carry no time; 0.0 if unknown.
+        reorders: True if the decoder says that it reorders pictures; asked for where there is no reader.
 
     Returns:
         The scan.
     """
-    starts: list[tuple[int, float]] = []
-    frames = 0
-    has_b_frames = False
+    marks: list[_Mark] = []
+    keyframes: list[Keyframe] = []
+    presentation: list[int | None] = []
+    types: Counter[PictureType] = Counter()
+    references = pictures = position = 0
+    obstacle = ""
     first_seconds: float | None = None
-    for position, packet in enumerate(packets):
-        types = vop_types(bytes(packet))
-        has_b_frames = has_b_frames or BIDIRECTIONAL in types
-        seconds = _packet_seconds(packet, position, frames_per_second)
-        if first_seconds is None:
-            first_seconds = seconds
-        if types[0] == INTRA if types else packet.is_keyframe:
-            starts.append((position, seconds - first_seconds))
-        frames += 1
-    ends = [position - 1 for position, _ in starts[1:]] + [frames - 1]
+    last_seconds = 0.0
+    for position, packet in enumerate(packets, start=1):
+        picture = coded_picture(packet, reader) if reader is not None else _picture_by_flags(packet)
+        if picture is None:
+            continue
+        pictures += 1
+        if reader is not None:
+            types[picture.type] += 1
+            references = max(references, picture.references)
+            obstacle = obstacle or picture.obstacle
+        seconds = _packet_seconds(packet, position - 1, frames_per_second)
+        first_seconds = seconds if first_seconds is None else min(first_seconds, seconds)
+        last_seconds = max(last_seconds, seconds)
+        if picture.random_access:
+            marks.append(_Mark(position - 1, seconds))
+            keyframes.append(Keyframe(position - 1, packet.pts, fingerprint(packet)))
+        if marks:
+            marks[-1].lost |= picture.lost
+            marks[-1].frames += not marks[-1].lost
+        if not packet.is_discard:
+            presentation.append(packet.pts)
+    ends = [mark.first_packet - 1 for mark in marks[1:]] + [position - 1]
     gops = tuple(
-        GopSpan(index, first, last, seconds)
-        for index, ((first, seconds), last) in enumerate(zip(starts, ends, strict=False))
+        GopSpan(index, mark.first_packet, last, mark.frames, mark.seconds)
+        for index, (mark, last) in enumerate(zip(marks, ends, strict=False))
     )
-    return PacketScan(gops, frames, has_b_frames)
+    reorders = types[PictureType.BIDIRECTIONAL] > 0 if reader is not None else reorders
+    times = _presentation(presentation, reorders)
+    first_seconds = first_seconds or 0.0
+    return PacketScan(
+        gops,
+        pictures,
+        types,
+        references,
+        obstacle,
+        tuple(keyframes),
+        times,
+        first_seconds,
+        max(last_seconds - first_seconds, 0.0),
+    )
+
+
+def coded_picture(packet: "Packet[VideoStream]", reader: HeaderReader) -> CodedPicture | None:
+    """The picture that a packet holds; see `HeaderReader.read`."""
+    picture = reader.read(bytes(packet))
+    if picture is not None and packet.has_sidedata("new_extradata"):
+        # A second set of headers beside the stream, which the reader of the first has not seen.
+        return replace(picture, obstacle=picture.obstacle or Obstacle.UNREADABLE)
+    return picture
+
+
+@dataclass
+class _Mark:
+    """A GOP under way."""
+
+    first_packet: int
+    seconds: float
+    frames: int = 0
+    lost: bool = False
+
+
+def _picture_by_flags(packet: "Packet[VideoStream]") -> CodedPicture:
+    return CodedPicture(PictureType.INTRA if packet.is_keyframe else PictureType.PREDICTED, packet.is_keyframe)
+
+
+def _presentation(times: list[int | None], reorders: bool) -> tuple[int, ...]:
+    known = [time for time in times if time is not None]
+    rising = sorted(known)
+    if len(known) < len(times) or len(set(known)) < len(known) or (reorders and rising == known):
+        return ()
+    return tuple(rising)
 
 
 def _packet_seconds(packet: "Packet[VideoStream]", position: int, frames_per_second: float) -> float:

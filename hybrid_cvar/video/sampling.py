@@ -4,14 +4,16 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import Clip, InputSpec, VideoInfo
+from hybrid_cvar.video.container import VideoSource, is_stream, source_name
 from hybrid_cvar.video.geometry import cut_clip
-from hybrid_cvar.video.gop_reader import decode_gops, locate_gops, no_readable_gop
+from hybrid_cvar.video.gop_reader import decode_gops, locate_gops, no_readable_gop, read_gops
 
-__all__ = ["ClipStream", "SampledVideo", "open_clips", "sample_clips", "segment_centres"]
+__all__ = ["ClipStream", "SampledVideo", "open_clips", "read_clips", "segment_centres"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class ClipStream:
         info: the probe.
         gops: complete GOPs in the video.
         expected: clips that will come; fewer come if GOPs at the video's end are damaged.
-        clips: in order, from different GOPs; taking one may raise as `sample_clips` does.
+        clips: in order, from different GOPs; taking one may raise as `read_clips` does.
     """
 
     info: VideoInfo
@@ -61,12 +63,24 @@ class ClipStream:
     clips: Iterator[Clip]
 
 
-def open_clips(path: Path | str, spec: InputSpec, count: int = 8, *, accumulated: bool = True) -> ClipStream:
-    """As `sample_clips`, with the memory of one GOP."""
+def open_clips(
+    source: VideoSource,
+    spec: InputSpec | None = None,
+    count: int = 8,
+    *,
+    accumulated: bool = True,
+    domain: str = "auto",
+) -> ClipStream:
+    """As `read_clips`, with the memory of one GOP."""
+    spec = spec or InputSpec()
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"clips = {count!r}", "must be a positive whole number")
-    source = locate_gops(Path(path), spec.timesteps)
-    targets = segment_centres(len(source.gops), count)
+    if is_stream(source):
+        info = VideoInfo(source_name(source), "", 0, 0, 0.0, 0.0, domain == "transcode", "a stream, read as it comes")
+        gops = read_gops(source, timesteps=spec.timesteps, accumulated=accumulated, domain=domain)
+        return ClipStream(info, count, count, (cut_clip(gop, spec) for gop in islice(gops, count)))
+    located = locate_gops(Path(str(source)), spec.timesteps, domain)
+    targets = segment_centres(located.gops, count)
 
     def clips() -> Iterator[Clip]:
         taken = 0
@@ -74,35 +88,44 @@ def open_clips(path: Path | str, spec: InputSpec, count: int = 8, *, accumulated
         def is_due(position: int) -> bool:
             return taken < bisect_right(targets, position)
 
-        with closing(source):
-            for gop in decode_gops(source, accumulated=accumulated, wanted=is_due):
+        with closing(decode_gops(located, accumulated=accumulated, wanted=is_due)) as gops:
+            for gop in gops:
                 taken += 1
                 yield cut_clip(gop, spec)
                 if taken == len(targets):
                     return
         if not taken:
-            raise no_readable_gop(source)
+            raise no_readable_gop(located)
 
-    return ClipStream(source.info, len(source.gops), len(targets), clips())
+    return ClipStream(located.info, located.gops, len(targets), clips())
 
 
-def sample_clips(path: Path | str, spec: InputSpec, count: int = 8, *, accumulated: bool = True) -> SampledVideo:
-    """Cut clips from the GOPs at the centres of `count` equal segments of a video.
+def read_clips(
+    source: VideoSource,
+    spec: InputSpec | None = None,
+    count: int = 8,
+    *,
+    accumulated: bool = True,
+    domain: str = "auto",
+) -> SampledVideo:
+    """Cut clips from the GOPs at the centres of `count` equal segments of a video (paper Sec. 4.1).
 
-    Only those GOPs are decoded. In the place of one that is damaged comes the next whole one after it.
+    A file is sought through to just these GOPs; nothing else is decoded but what leads to them from the keyframe
+    before. In the place of one that is damaged comes the next whole one after it. Of a stream the first GOPs are taken.
 
     Args:
-        path: the video, of any format that FFmpeg decodes; see `probe_video`.
-        spec: the model's input.
+        source: the video; see `read_gops`.
+        spec: the model's input; 112x112 and T = 11 if None.
         count: clips wanted.
         accumulated: as in `read_gops`.
+        domain: as in `read_gops`.
 
     Returns:
         The clips; their number is `len(clips)`, from 1 to `count`. No GOP is used twice.
 
     Raises:
         UnsupportedVideoError, CorruptVideoError, ShortVideoError: as `read_gops`.
-        ConfigError: `count` is not a positive whole number.
+        ConfigError: `count` is not a positive whole number; as `read_gops`.
     """
-    stream = open_clips(path, spec, count, accumulated=accumulated)
+    stream = open_clips(source, spec, count, accumulated=accumulated, domain=domain)
     return SampledVideo(stream.info, stream.gops, tuple(stream.clips))

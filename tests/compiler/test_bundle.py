@@ -24,9 +24,9 @@ def copy(small_bundle, tmp_path):
 
 
 def take_clips(loaded):
-    from hybrid_cvar.video import sample_clips
+    from hybrid_cvar.video import read_clips
 
-    return sample_clips(SAMPLE_VIDEO, loaded.config.input, 1).clips
+    return read_clips(SAMPLE_VIDEO, loaded.config.input, 1).clips
 
 
 def compile_it(checkpoint, output, **options):

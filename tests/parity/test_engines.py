@@ -39,10 +39,10 @@ def test_the_whole_chain_on_real_clips(dancer):
     from hybrid_cvar.compiler.partition import partition_model
     from hybrid_cvar.compiler.verify import verify_partitions
     from hybrid_cvar.model import load_checkpoint
-    from hybrid_cvar.video import sample_clips
+    from hybrid_cvar.video import read_clips
 
     model = load_checkpoint(DEFAULT_CHECKPOINT).build_model()
-    clips = sample_clips(dancer, model.config.input, 2).clips
+    clips = read_clips(dancer, model.config.input, 2).clips
     rows = verify_partitions(model, partition_model(model), load_bundle(DEFAULT_BUNDLE).ann, clips).rows
     failed = [row for row in rows if not row.passed]
     assert failed == []

@@ -10,7 +10,7 @@ from hybrid_cvar.errors import BundleError, ConfigError, EngineError
 from hybrid_cvar.records import graded_events
 from hybrid_cvar.runtime import DenseEngine, HybridRuntime, open_spiking_engine
 from hybrid_cvar.runtime.dense_engine import node_macs
-from hybrid_cvar.video import sample_clips
+from hybrid_cvar.video import read_clips
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_events_into_a_layer_are_the_spikes_of_the_layer_before(trace):
 
 
 def test_events_into_the_first_layer_are_those_of_the_clips(trace, bundle):
-    clips = sample_clips(SAMPLE_VIDEO, bundle.input, 4).clips
+    clips = read_clips(SAMPLE_VIDEO, bundle.input, 4).clips
     motion = sum(np.count_nonzero(graded_events(clip.motion, bundle.input.motion_step)) for clip in clips)
     residual = sum(np.count_nonzero(graded_events(clip.residual, bundle.input.residual_step)) for clip in clips)
     assert [layer.events_in for layer in trace.spiking if layer.layer == 0] == [motion, residual]
@@ -89,7 +89,7 @@ def test_synaptic_operations_equal_a_plain_count_in_torch(bundle, trace):
 
     from hybrid_cvar.neuromorphic import NativeStm
 
-    clips = sample_clips(SAMPLE_VIDEO, bundle.input, 4).clips
+    clips = read_clips(SAMPLE_VIDEO, bundle.input, 4).clips
     totals = dict.fromkeys((layer.name for layer in trace.spiking), 0)
     with NativeStm(bundle.stm, record_spikes=True) as stm:
         for clip in clips:

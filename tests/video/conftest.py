@@ -1,7 +1,9 @@
 """Clips and helpers for the video tests."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -12,6 +14,8 @@ from numpy.typing import NDArray
 from hybrid_cvar.assets.make_sample import SAMPLE
 from hybrid_cvar.assets.moving_shapes import draw_video
 from hybrid_cvar.records import Gop
+from hybrid_cvar.video.encoding import add_mpeg4_stream
+from hybrid_cvar.video.transcode import HEIGHT, WIDTH, paper_frames
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +80,35 @@ def _rebuild(gop: Gop) -> NDArray[np.int64]:
     return np.stack(frames)
 
 
+def _check_identity(gops: Iterable[Gop], frames: Iterable[NDArray[np.uint8]], first_frames: Sequence[int]) -> int:
+    """Every GOP, in order, rebuilds the frames that follow its first one; returns how many were checked."""
+    checked = position = 0
+    frames = iter(frames)
+    for gop in gops:
+        start = first_frames[gop.index] + gop.first_frame
+        assert gop.iframe.dtype == np.uint8 and gop.motion.dtype == gop.residual.dtype == np.int16
+        assert gop.iframe.flags.c_contiguous and gop.motion.flags.c_contiguous and gop.residual.flags.c_contiguous
+        assert gop.motion.shape == (*gop.residual.shape[:3], 2)
+        *_, iframe = islice(frames, start + 1 - position)
+        np.testing.assert_array_equal(gop.iframe, iframe)
+        np.testing.assert_array_equal(_rebuild(gop), list(islice(frames, len(gop.motion))))
+        position = start + 1 + len(gop.motion)
+        checked += 1
+    return checked
+
+
+def _paper_copy(path: Path) -> io.BytesIO:
+    """A video's frames in the paper's format, encoded in one go to one file."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="avi") as target:
+        stream = add_mpeg4_stream(target, width=WIDTH, height=HEIGHT, frames_per_second=Fraction(25))
+        for number, (picture, _) in enumerate(paper_frames(path)):
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
+    return file
+
+
 # Functions come as fixtures, so that the tests need no import path of their own.
 
 
@@ -89,6 +122,18 @@ def encode() -> Callable[..., bytes]:
 def decode_plainly() -> Callable[[Path | io.BytesIO], Iterator[NDArray[np.uint8]]]:
     """`_decode_plainly`."""
     return _decode_plainly
+
+
+@pytest.fixture(scope="session")
+def check_identity() -> Callable[[Iterable[Gop], Iterable[NDArray[np.uint8]], Sequence[int]], int]:
+    """`_check_identity`."""
+    return _check_identity
+
+
+@pytest.fixture(scope="session")
+def paper_copy() -> Callable[[Path], io.BytesIO]:
+    """`_paper_copy`."""
+    return _paper_copy
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from hybrid_cvar.assets.make_sample import FFMPEG_RELEASE, SAMPLE, main, make_sa
 from hybrid_cvar.assets.moving_shapes import ACTIONS, draw_video, encode_video
 from hybrid_cvar.errors import ConfigError, OutputError
 from hybrid_cvar.records import InputSpec
-from hybrid_cvar.video import probe_video, read_gops, sample_clips
+from hybrid_cvar.video import probe_video, read_clips, read_gops
 
 
 def test_sample_is_small_and_in_the_papers_format():
@@ -19,7 +19,7 @@ def test_sample_is_small_and_in_the_papers_format():
     assert (info.codec, info.width, info.height, info.frames_per_second) == ("mpeg4", 340, 256, 25.0)
     assert not info.transcoded
     assert len(list(read_gops(SAMPLE))) == 10
-    assert len(sample_clips(SAMPLE, InputSpec()).clips) == 8
+    assert len(read_clips(SAMPLE, InputSpec()).clips) == 8
 
 
 def test_sample_is_made_again_to_the_byte(tmp_path, monkeypatch, capsys, decode_plainly):

@@ -5,7 +5,7 @@ import pytest
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import Gop, InputSpec
-from hybrid_cvar.video import cut_clip, read_gops, sample_clips
+from hybrid_cvar.video import cut_clip, read_clips, read_gops
 from hybrid_cvar.video.geometry import crop_box
 from hybrid_cvar.video.sampling import segment_centres
 
@@ -35,7 +35,7 @@ def test_segment_centres(length, count):
 
 def test_sampled_clips_equal_those_of_the_whole_reading(dancer):
     spec = InputSpec(size=64)
-    sampled = sample_clips(dancer, spec)
+    sampled = read_clips(dancer, spec)
     wanted = {clip.gop_index: clip for clip in sampled.clips}
     assert list(wanted) == list(segment_centres(130, 8)) and sampled.gops == 130
     met = 0
@@ -53,7 +53,7 @@ def test_sampled_clips_equal_those_of_the_whole_reading(dancer):
 def test_the_same_with_a_copy(bikes):
     spec = InputSpec(size=64)
     cut = {gop.index: cut_clip(gop, spec) for gop in read_gops(bikes)}
-    for clip in sample_clips(bikes, spec, count=5).clips:
+    for clip in read_clips(bikes, spec, count=5).clips:
         np.testing.assert_array_equal(clip.motion, cut[clip.gop_index].motion)
         np.testing.assert_array_equal(clip.residual, cut[clip.gop_index].residual)
 
@@ -61,7 +61,7 @@ def test_the_same_with_a_copy(bikes):
 def test_a_video_with_fewer_gops_gives_each_once(tmp_path, encode, pictures):
     path = tmp_path / "clip.avi"
     path.write_bytes(encode(pictures))
-    sampled = sample_clips(path, InputSpec(size=32))
+    sampled = read_clips(path, InputSpec(size=32))
     assert [clip.gop_index for clip in sampled.clips] == [0, 1, 2] and sampled.gops == 3
     np.testing.assert_allclose([clip.pts_seconds for clip in sampled.clips], [0, 0.48, 0.96], atol=1e-3)
 
@@ -69,11 +69,11 @@ def test_a_video_with_fewer_gops_gives_each_once(tmp_path, encode, pictures):
 @pytest.mark.parametrize("count", [0, -1, 2.5, True])
 def test_a_bad_count_is_refused(sample, count):
     with pytest.raises(ConfigError, match="clips"):
-        sample_clips(sample, InputSpec(), count)
+        read_clips(sample, InputSpec(), count)
 
 
 def test_raw_form_reaches_the_clips(sample):
-    raw, accumulated = (sample_clips(sample, InputSpec(size=56), accumulated=form).clips[0] for form in (False, True))
+    raw, accumulated = (read_clips(sample, InputSpec(size=56), accumulated=form).clips[0] for form in (False, True))
     np.testing.assert_array_equal(raw.motion[0], accumulated.motion[0])
     assert np.abs(accumulated.motion[-1]).sum() > 2 * np.abs(raw.motion[-1]).sum()
 

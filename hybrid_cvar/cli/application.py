@@ -1,0 +1,52 @@
+"""The command itself: its help, its version and the list of its commands."""
+
+from typing import Annotated
+
+import typer
+
+import hybrid_cvar
+from hybrid_cvar.cli.bench import bench_command
+from hybrid_cvar.cli.compile import compile_command
+from hybrid_cvar.cli.doctor import doctor_command
+from hybrid_cvar.cli.run import run_command
+from hybrid_cvar.cli.video import video_commands
+from hybrid_cvar.version import __version__
+
+__all__ = ["EPILOG", "app"]
+
+FLOW = "\n\n".join(line.strip() for line in (hybrid_cvar.__doc__ or "").splitlines() if "->" in line)
+EPILOG = f"""{FLOW}
+
+Exit status: 0 all done, 1 something failed (each named, the rest is done), 2 wrong usage, 130 interrupted."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    epilog=EPILOG,
+    help="Deploy a hybrid spiking + ANN video action recogniser: ConvLIF on the Lava simulator, "
+    "the transformer on ONNX Runtime, one report of operations, energy and time.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hybrid-cvar {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+# In the order of --help; a new command is a file here and a line below.
+app.command("compile")(compile_command)
+app.command("run")(run_command)
+app.add_typer(video_commands, name="video")
+app.command("bench")(bench_command)
+app.command("doctor")(doctor_command)

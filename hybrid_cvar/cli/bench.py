@@ -1,0 +1,115 @@
+"""`hybrid-cvar bench`: the benchmark suites."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from hybrid_cvar.cli.console import hear_ctrl_c, one_line_errors, print_error, progress_bar, stderr
+from hybrid_cvar.cli.options import JsonOption, json_target
+
+if TYPE_CHECKING:
+    from hybrid_cvar.benchmark import BenchFailure, BenchObserver, BenchRun
+
+__all__ = ["bench_command"]
+
+
+class Suite(StrEnum):
+    """What is measured."""
+
+    video = "video"
+    fuzz = "fuzz"
+    all = "all"
+
+
+def bench_command(
+    suite: Annotated[
+        list[Suite] | None,
+        typer.Option("--suite", "-s", help="What to measure; may be given several times. all leaves out fuzz."),
+    ] = None,
+    json_file: JsonOption = None,
+    rounds: Annotated[
+        int, typer.Option("--rounds", "-r", min=1, max=1000, help="Rounds of every timing; medians are reported.")
+    ] = 5,
+) -> None:
+    """Measure how fast the stages are on this machine, as ratios of medians taken in turn in one run.
+
+    A row that cannot be measured is named and the others still are; the exit status is then 1. A target that is
+    missed is shown, and is no failure.
+
+    Example: [bold]hybrid-cvar bench --suite video --json video.json[/]
+    """
+    with one_line_errors():
+        from hybrid_cvar.atomic_file import check_writable
+        from hybrid_cvar.benchmark import render_bench_json, run_bench, write_bench_json
+
+        hear_ctrl_c()
+        path = json_target(json_file)
+        if path is not None:
+            check_writable(path)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with progress_bar(*columns, TimeElapsedColumn()) as progress:
+            task = progress.add_task("starting", total=None)
+            run = run_bench(
+                [each.value for each in suite or [Suite.all]], rounds=rounds, observer=_observer(progress, task)
+            )
+        _print_results(run, stderr if json_file == "-" else Console())
+        if json_file == "-":
+            print(render_bench_json(run), end="")
+        if path is not None:
+            write_bench_json(run, path)
+            stderr.print(f"wrote {escape(str(path))}", highlight=False)
+    if run.failures:
+        raise typer.Exit(1)
+
+
+def _observer(progress: Progress, task: TaskID) -> "BenchObserver":
+    from hybrid_cvar.benchmark import BenchObserver
+
+    def show_row(row: str, number: int, rows: int) -> None:
+        progress.update(task, description=f"{row} ({number} of {rows})", total=None, completed=0)
+
+    def show_failure(failure: "BenchFailure") -> None:
+        progress.stop()
+        print_error(f"{failure.name}: {failure.error}")
+        progress.start()
+
+    return BenchObserver(
+        on_row=show_row,
+        on_failure=show_failure,
+        on_step=lambda done, total: progress.update(task, completed=done, total=total),
+    )
+
+
+def _print_results(run: "BenchRun", console: Console) -> None:
+    if not run.results:
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("name", overflow="fold")
+    table.add_column("value", justify="right")
+    table.add_column("target", justify="right")
+    table.add_column("unit")
+    table.add_column("medians", justify="right")
+    for result in run.results:
+        met = result.detail.get("met")
+        colour = {True: "green", False: "red"}.get(met, "default") if met is not None else "default"
+        table.add_row(
+            escape(result.name),
+            f"[{colour}]{result.value:.4g}[/]",
+            escape(str(result.detail.get("target", ""))),
+            escape(result.unit),
+            escape(_medians(result.detail)),
+        )
+    console.print(table)
+
+
+def _medians(detail: Any) -> str:
+    if "medians" not in detail:
+        return ""
+    ours, other = detail["medians"]
+    return f"{ours:.4g} / {other:.4g} {detail['medians_unit']}"

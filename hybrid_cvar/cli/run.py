@@ -1,0 +1,162 @@
+"""`hybrid-cvar run`: videos through a bundle."""
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from hybrid_cvar.cli.console import hear_ctrl_c, one_line_errors, print_error, progress_bar, stderr
+from hybrid_cvar.cli.options import Domain, DomainOption, json_target, refuse_overlap
+
+if TYPE_CHECKING:
+    from hybrid_cvar.batch import BatchObserver
+    from hybrid_cvar.records import Report
+    from hybrid_cvar.reporting import VideoFailure
+
+__all__ = ["run_command"]
+
+
+class Engine(StrEnum):
+    """Who runs the spiking partition."""
+
+    lava = "lava"
+    native = "native"
+
+
+def run_command(
+    videos: Annotated[
+        list[Path] | None, typer.Argument(metavar="[VIDEO]...", help="Videos; the shipped sample if none is given.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", "-b", help="A compiled bundle; the shipped one if not given.")
+    ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option("--engine", "-e", help="Spiking partition on the Lava simulator or natively; same bits."),
+    ] = Engine.lava,
+    clips: Annotated[int, typer.Option("--clips", "-n", min=1, help="Clips a video, sampled uniformly.")] = 8,
+    top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to name.")] = 5,
+    domain: DomainOption = Domain.auto,
+    profile: Annotated[str, typer.Option("--profile", help="Energy profile: a name or a TOML file.")] = "paper-45nm",
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE|-", help="Write all numbers as JSON; - is stdout.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a self-contained HTML page.")
+    ] = None,
+) -> None:
+    """Run videos through a bundle and report the answer, operations, energy and time.
+
+    A video that cannot be used is named and skipped; the others run, and the exit status is 1. Ctrl-C ends
+    the run; what was done by then is still written, and the exit status is 130.
+
+    Example: [bold]hybrid-cvar run video.mp4 --bundle ckpt.bundle --report report.html[/]
+    """
+    with one_line_errors():
+        from hybrid_cvar import assets
+        from hybrid_cvar.atomic_file import check_writable
+        from hybrid_cvar.batch import run_batch
+        from hybrid_cvar.compiler import load_bundle
+        from hybrid_cvar.energy import load_profile
+        from hybrid_cvar.reporting import render_json, write_html, write_json
+
+        hear_ctrl_c()
+        paths = videos or [assets.SAMPLE_VIDEO]
+        json_path = json_target(json_file)
+        outputs = [path for path in (json_path, report) if path is not None]
+        if report == Path("-"):
+            raise typer.BadParameter("--report writes a page to a file, not to stdout; give a file name")
+        refuse_overlap(paths, outputs)
+        for path in outputs:
+            check_writable(path)
+        with _RunDisplay(stderr if json_file == "-" else Console(), short=len(paths) > 1) as display:
+            result = run_batch(
+                paths,
+                load_bundle(bundle or assets.DEFAULT_BUNDLE),
+                load_profile(profile),
+                engine=engine.value,
+                clips=clips,
+                top=top,
+                domain=domain.value,
+                observer=display.observer,
+            )
+        if len(paths) > 1:
+            stderr.print(
+                f"{len(result.reports)} of {len(paths)} videos done, {len(result.failures)} not; "
+                "one video alone, --json or --report show everything",
+                highlight=False,
+            )
+        command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
+        if result.reports or result.failures:
+            if json_file == "-":
+                print(render_json(result.reports, result.failures, command=command))
+            if json_path is not None:
+                write_json(result.reports, result.failures, json_path, command=command)
+            if report is not None:
+                write_html(result.reports, result.failures, report, command=command)
+            if outputs:
+                stderr.print(f"wrote {escape(', '.join(str(path) for path in outputs))}", highlight=False)
+        if result.interrupted:
+            raise KeyboardInterrupt
+    if result.failures:
+        raise typer.Exit(1)
+
+
+class _RunDisplay:
+    """A bar of clips on stderr while videos run; each video's summary or error as soon as it is there."""
+
+    def __init__(self, console: Console, *, short: bool) -> None:
+        self._console = console
+        self._short = short
+        self._progress = progress_bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("clips"),
+            TimeRemainingColumn(),
+        )
+        self._task = self._progress.add_task("starting", total=None)
+
+    def __enter__(self) -> "_RunDisplay":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    @property
+    def observer(self) -> "BatchObserver":
+        """Callbacks that move the bar and print."""
+        from hybrid_cvar.batch import BatchObserver
+
+        return BatchObserver(
+            on_start=self._start_video,
+            on_video=lambda info, clips: self._progress.update(self._task, total=clips),
+            on_clip=lambda: self._progress.advance(self._task),
+            on_report=self._show_report,
+            on_failure=self._show_failure,
+        )
+
+    def _start_video(self, path: Path) -> None:
+        self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(escape(path.name), total=None)
+
+    def _show_report(self, report: "Report") -> None:
+        from hybrid_cvar.reporting import print_report, print_report_line
+
+        self._progress.stop()
+        (print_report_line if self._short else print_report)(report, self._console)
+        self._progress.start()
+
+    def _show_failure(self, failure: "VideoFailure", traceback: str) -> None:
+        self._progress.stop()
+        if traceback:
+            stderr.print(traceback, markup=False, highlight=False)
+        print_error(failure.error)
+        self._progress.start()

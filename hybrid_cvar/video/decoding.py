@@ -1,0 +1,82 @@
+"""Packets to frames, to the last frame and its vectors."""
+
+from collections.abc import Generator, Iterable, Iterator
+
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+__all__ = ["decode_gop", "decode_what_can_be"]
+
+KEEPS_VECTORS_AT_THE_END = frozenset({"h264"})
+
+
+def decode_gop(
+    decoder: VideoCodecContext, packets: "Iterable[Packet[VideoStream]]", *, past_damage: bool = False
+) -> Generator[VideoFrame, None, None]:
+    """The frames of one GOP, decoded apart from what came before.
+
+    Args:
+        decoder: exporting vectors; it may be in use.
+        packets: of the GOP, the I-frame's first.
+        past_damage: False to end at a packet that cannot be decoded, True to pass it over.
+
+    Yields:
+        Frames in order of presentation, each with its vectors.
+    """
+    # A decoder keeps frames back, and hides damage with the pictures of the GOP before: start clean.
+    decoder.flush_buffers()
+    first: Packet[VideoStream] | None = None
+    sent = received = 0
+    for packet in packets:
+        first = packet if first is None else first
+        sent += 1
+        try:
+            for frame in decoder.decode(packet):
+                received += 1
+                yield frame
+        except FFmpegError:
+            if not past_damage:
+                return
+    if first is None or received >= sent:
+        return
+    try:
+        yield from _held_back(decoder, first, sent, received)
+    except FFmpegError:
+        return
+
+
+def _held_back(
+    decoder: VideoCodecContext, iframe: "Packet[VideoStream]", sent: int, received: int
+) -> Iterator[VideoFrame]:
+    """The frames that are still in a decoder.
+
+    FFmpeg's decoders of the MPEG family hold one picture back, and at the stream's end give it out without its vectors.
+    Pushed out by a picture after it, it has them: any I-frame will do, and is not given out itself.
+    """
+    if decoder.name in KEEPS_VECTORS_AT_THE_END:
+        yield from decoder.decode(None)
+        return
+    for frame in decoder.decode(iframe)[: sent - received]:
+        if frame.pict_type != PictureType.I or sent == 1:
+            yield frame
+
+
+def decode_what_can_be(
+    decoder: VideoCodecContext, packets: "Iterable[Packet[VideoStream]]"
+) -> Generator[VideoFrame, None, None]:
+    """Every frame that can be decoded, in order of presentation; damaged packets are passed over.
+
+    The very last frame of a stream of the MPEG family may come without its vectors; see `decode_gop`.
+    """
+    for packet in packets:
+        try:
+            yield from decoder.decode(packet)
+        except FFmpegError:
+            continue
+    try:
+        yield from decoder.decode(None)
+    except FFmpegError:
+        return
