@@ -116,11 +116,11 @@ class CodedFrame:
     """One decoded frame and the motion vectors it was coded with, as FFmpeg exports them.
 
     Attributes:
-        picture: uint8 (H, W, 3), RGB.
+        picture: uint8 (H, W, 3), RGB; rows may be followed by padding (`numpy.ascontiguousarray` copies without).
         vectors: structured (N,), one row a block, FFmpeg's AVMotionVector: `source` (below 0 for an earlier frame,
             above 0 for a later one), `w`, `h`, `src_x`, `src_y`, `dst_x`, `dst_y` (blocks' centres, pixels),
-            `motion_x`, `motion_y` (source - destination, in units of 1 / `motion_scale` pixels), `motion_scale`, `flags`. Empty
-            for I-frames, and for codecs whose vectors FFmpeg does not export.
+            `motion_x`, `motion_y` (source - destination, in units of 1 / `motion_scale` pixels), `motion_scale`,
+            `flags`. Empty for I-frames, and for codecs whose vectors FFmpeg does not export.
         type: `I`, `P` or `B`.
         pts_seconds: presentation time, seconds from the video's first frame.
     """

@@ -6,11 +6,10 @@ afresh, at the GOPs of a stream whose pictures never reach across them, each thr
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from itertools import chain, groupby, islice
+from typing import NamedTuple
 
 from av.error import FFmpegError
 from av.packet import Packet
@@ -21,8 +20,8 @@ from av.video.stream import VideoStream
 
 from hybrid_cvar.errors import ConfigError, CorruptVideoError
 from hybrid_cvar.records import CodedFrame
+from hybrid_cvar.video.bitstream import HeaderReader, header_reader
 from hybrid_cvar.video.bitstream import PictureType as CodedType
-from hybrid_cvar.video.bitstream import header_reader
 from hybrid_cvar.video.container import (
     VideoSource,
     fits_limits,
@@ -33,9 +32,9 @@ from hybrid_cvar.video.container import (
     vector_decoder,
 )
 from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
-from hybrid_cvar.video.gop_builder import frame_rgb
-from hybrid_cvar.video.motion_field import motion_vectors
-from hybrid_cvar.video.packet_scan import scan_packets
+from hybrid_cvar.video.gop_builder import rgb_view
+from hybrid_cvar.video.motion_field import kept_vectors
+from hybrid_cvar.video.packet_scan import packet_seconds
 
 __all__ = ["read_frames"]
 
@@ -63,89 +62,115 @@ def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
         raise ConfigError(f"workers = {workers!r}", "must be a positive whole number")
     found = False
-    segments = None if is_stream(source) else _independent_gops(Path(str(source)), workers)
-    frames = _in_one_go(source) if segments is None else _gop_by_gop(Path(str(source)), segments, workers)
-    for frame in frames:
-        found = True
-        yield frame
+    with open_video(source) as (container, stream):
+        packets = read_packets(container, stream)
+        first = next(packets, None)
+        first_seconds = packet_seconds(first) if first is not None else 0.0
+        packets = chain([first] if first is not None else [], packets)
+        reader = header_reader(stream.codec.canonical_name, stream.codec_context.extradata)
+        if reader is None or is_stream(source):
+            frames = _converted(decode_what_can_be(stream.codec_context, packets), first_seconds)
+        else:
+            frames = _gop_by_gop(stream.codec_context, packets, reader, workers, first_seconds)
+        for frame in frames:
+            found = True
+            yield frame
     if not found:
         raise CorruptVideoError(
             f"{source_name(source)}: no frame can be decoded", "at least one must be whole", "copy it again"
         )
 
 
-@dataclass(frozen=True)
-class _Segments:
-    """GOPs that can be decoded apart: the packet after each one's last; the time of the first frame."""
-
-    ends: tuple[int, ...]
-    first_seconds: float
-
-
-def _independent_gops(path: Path, workers: int) -> _Segments | None:
-    """None where GOPs cannot be decoded apart, or are too large to wait in memory."""
-    with open_video(path) as (container, stream):
-        codec, decoder = stream.codec.canonical_name, stream.codec_context
-        reader = header_reader(codec, decoder.extradata)
-        if reader is None:
-            return None
-        scan = scan_packets(read_packets(container, stream), reader, 0.0)
-        frame_bytes = 3 * decoder.width * decoder.height
-    # H.264's start with an IDR picture, which nothing reaches across. In MPEG-4 and MPEG-2 a B-frame may.
-    apart = codec == "h264" or not scan.types[CodedType.BIDIRECTIONAL]
-    if not apart or not scan.gops or (workers + 1) * scan.longest_gop * frame_bytes > MOST_BYTES_AHEAD:
-        return None
-    return _Segments(tuple(gop.last_packet + 1 for gop in scan.gops), scan.first_seconds)
-
-
-def _in_one_go(source: VideoSource) -> Iterator[CodedFrame]:
-    first_seconds: float | None = None
-    reformatter = VideoReformatter()
-    with open_video(source) as (container, stream):
-        for frame in decode_what_can_be(stream.codec_context, read_packets(container, stream)):
-            if first_seconds is None:
-                first_seconds = frame.time or 0.0
-            coded = _coded_frame(frame, reformatter, first_seconds)
-            if coded is not None:
-                yield coded
-
-
-def _gop_by_gop(path: Path, segments: _Segments, workers: int) -> Iterator[CodedFrame]:
+def _gop_by_gop(
+    decoder: VideoCodecContext,
+    packets: "Iterator[Packet[VideoStream]]",
+    reader: HeaderReader,
+    workers: int,
+    first_seconds: float,
+) -> Iterator[CodedFrame]:
+    most_frames = MOST_BYTES_AHEAD // (workers + 1) // (3 * decoder.width * decoder.height)
     waiting: deque[Future[list[CodedFrame]]] = deque()
-    with open_video(path) as (container, stream), ThreadPoolExecutor(workers, "read_frames") as pool:
-        packets = read_packets(container, stream)
-        position = 0
+    started = 0
+
+    def gop_number(pair: _Pair) -> int:
+        nonlocal started
+        started += _starts_apart(pair, reader, decoder.name)
+        return started
+
+    with ThreadPoolExecutor(workers, "read_frames") as pool:
         try:
-            for end in segments.ends:
-                batch = list(islice(packets, end - position))
-                position = end
-                waiting.append(pool.submit(_decode_apart, stream.codec_context, batch, segments.first_seconds))
-                if len(waiting) > workers:
+            for number, pairs in groupby(_with_followers(packets), gop_number):
+                gop = (pair.packet for pair in pairs)
+                head = list(islice(gop, most_frames + 1))
+                can_wait = number > 0 and len(head) <= most_frames
+                if can_wait:
+                    waiting.append(pool.submit(_decode_apart, decoder, head, first_seconds))
+                while waiting and (len(waiting) > workers or not can_wait):
                     yield from waiting.popleft().result()
+                if not can_wait:
+                    # Too long to wait in memory, or what comes before the first I-frame.
+                    decode = decode_what_can_be if number == 0 else _decode_past_damage
+                    frames = decode(vector_decoder(decoder.name, decoder), chain(head, gop))
+                    yield from _converted(frames, first_seconds)
             while waiting:
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+class _Pair(NamedTuple):
+    """A packet and the one after it."""
+
+    packet: "Packet[VideoStream]"
+    follower: "Packet[VideoStream] | None"
+
+
+def _with_followers(packets: "Iterator[Packet[VideoStream]]") -> Iterator[_Pair]:
+    packet = next(packets, None)
+    while packet is not None:
+        follower = next(packets, None)
+        yield _Pair(packet, follower)
+        packet = follower
+
+
+def _starts_apart(pair: _Pair, reader: HeaderReader, codec: str) -> bool:
+    """True if neither this picture nor those shown after it need anything from before.
+
+    Nothing reaches across an IDR picture of H.264. Over an I-picture of MPEG-4 and MPEG-2 B-pictures may; they follow
+    it in the file.
+    """
+    if not pair.packet.is_keyframe:
+        return False
+    picture = reader.read(bytes(pair.packet))
+    if picture is None or not picture.random_access:
+        return False
+    next_picture = reader.read(bytes(pair.follower)) if codec != "h264" and pair.follower is not None else None
+    return next_picture is None or next_picture.type != CodedType.BIDIRECTIONAL
+
+
 def _decode_apart(
     like: VideoCodecContext, packets: "list[Packet[VideoStream]]", first_seconds: float
 ) -> list[CodedFrame]:
     """Decode one GOP with a decoder of its own."""
-    decoder = vector_decoder(like.codec.name, like)
+    return list(_converted(_decode_past_damage(vector_decoder(like.name, like), packets), first_seconds))
+
+
+def _decode_past_damage(
+    decoder: VideoCodecContext, packets: "Iterable[Packet[VideoStream]]"
+) -> Generator[VideoFrame, None, None]:
+    return decode_gop(decoder, packets, past_damage=True)
+
+
+def _converted(frames: Iterable[VideoFrame], first_seconds: float) -> Iterator[CodedFrame]:
+    """Frames whose pixels can be converted, in our form."""
     reformatter = VideoReformatter()
-    coded = (
-        _coded_frame(frame, reformatter, first_seconds) for frame in decode_gop(decoder, packets, past_damage=True)
-    )
-    return [frame for frame in coded if frame is not None]
-
-
-def _coded_frame(frame: VideoFrame, reformatter: VideoReformatter, first_seconds: float) -> CodedFrame | None:
-    if not fits_limits(frame.width, frame.height):
-        return None
-    try:
-        picture = frame_rgb(frame, reformatter)
-    except (FFmpegError, ValueError):
-        return None
-    seconds = frame.time - first_seconds if frame.time is not None else 0.0
-    return CodedFrame(picture, motion_vectors(frame).copy(), PictureType(frame.pict_type).name, max(seconds, 0.0))
+    for frame in frames:
+        if not fits_limits(frame.width, frame.height):
+            continue
+        try:
+            picture = rgb_view(frame, reformatter)
+        except (FFmpegError, ValueError):
+            continue
+        seconds = frame.time - first_seconds if frame.time is not None else 0.0
+        kind = PictureType(frame.pict_type).name
+        yield CodedFrame(picture, kept_vectors(frame), kind, max(seconds, 0.0))

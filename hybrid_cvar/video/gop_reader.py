@@ -5,6 +5,7 @@ the encoder of `transcode`; a stream (stdin, a camera, an address) in either way
 """
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from av.video.frame import VideoFrame
 
 from hybrid_cvar.errors import CorruptVideoError, ShortVideoError
 from hybrid_cvar.records import Gop, VideoInfo
+from hybrid_cvar.video.background import in_background
 from hybrid_cvar.video.container import VideoSource, is_stream
 from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
 from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
@@ -149,10 +151,12 @@ def decode_gops(
     )
     if not source.info.transcoded:
         yield from _native_gops(source, builder, wanted or _everything)
-    elif wanted is None or not source.scan.presentation:
-        yield from _transcoded_gops(source, builder, wanted or _everything)
+    elif wanted is None:
+        yield from _all_transcoded_gops(source, builder)
+    elif source.scan.presentation:
+        yield from _sought_transcoded_gops(source, builder, wanted)
     else:
-        yield from _sampled_transcoded_gops(source, builder, wanted)
+        yield from _counted_transcoded_gops(source, builder, wanted)
 
 
 def _everything(position: int) -> bool:
@@ -179,41 +183,54 @@ def _decode_span(cursor: PacketCursor, span: GopSpan) -> Iterator[VideoFrame]:
     return islice(decode_gop(cursor.decoder, cursor.read(span.last_packet)), span.frames)
 
 
-def _transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+def _all_transcoded_gops(source: GopSource, builder: GopBuilder) -> Iterator[Gop]:
     """Frame after frame; every T + 1 that can be decoded are a GOP."""
     reencoder = _reencoder(source, builder)
     with PacketCursor(source.path) as cursor:
-        frames = decode_what_can_be(cursor.decoder, cursor.read())
-        for position in count():
-            if not wanted(position):
-                if not reencoder.skip(frames):
+        frames = reencoder.scale(decode_what_can_be(cursor.decoder, cursor.read()))
+        with closing(in_background(frames, reencoder.length)) as ahead:
+            for position in count():
+                gop = reencoder.next_gop(ahead, position)
+                if gop is None:
                     return
-                continue
-            gop = reencoder.next_gop(frames, position)
-            if gop is None:
+                yield gop
+
+
+def _counted_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+    """The wanted ones of these, where the frames' times cannot be believed: all are decoded."""
+    reencoder = _reencoder(source, builder)
+    with PacketCursor(source.path) as cursor:
+        frames = decode_what_can_be(cursor.decoder, cursor.read())
+        for position in range(source.gops):
+            if wanted(position):
+                gop = reencoder.next_gop(reencoder.scale(frames), position)
+                if gop is None:
+                    return
+                yield gop
+            elif sum(1 for _ in islice(frames, reencoder.length)) < reencoder.length:
                 return
-            yield gop
 
 
-def _sampled_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+def _sought_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
     """Only the frames of the wanted GOPs, each reached from the keyframe before it by its presentation time.
 
-    Where every packet gives a frame, the GOPs are those of `_transcoded_gops`, to the bit.
+    Where every packet gives a frame, the GOPs are those of `_all_transcoded_gops`, to the bit.
     """
-    scan, length = source.scan, source.timesteps + 1
+    scan = source.scan
     reencoder = _reencoder(source, builder)
     with PacketCursor(source.path) as cursor:
         frames = decode_what_can_be(cursor.decoder, cursor.read())
         for position in range(source.gops):
             if not wanted(position):
                 continue
-            start = scan.presentation[position * length]
+            start = scan.presentation[position * reencoder.length]
             keyframe = scan.keyframe_before(start)
             if keyframe is not None and keyframe.position > cursor.position:
                 cursor.go_to(keyframe)
                 cursor.decoder.flush_buffers()
                 frames = decode_what_can_be(cursor.decoder, cursor.read())
-            gop = reencoder.next_gop((frame for frame in frames if _shown_from(frame, start)), position)
+            due = (frame for frame in frames if _shown_from(frame, start))
+            gop = reencoder.next_gop(reencoder.scale(due), position)
             if gop is not None:
                 yield gop
 

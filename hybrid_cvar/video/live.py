@@ -13,7 +13,7 @@ from hybrid_cvar.video.bitstream import CodedPicture, HeaderReader, header_reade
 from hybrid_cvar.video.container import VideoSource, open_video, read_packets, source_name
 from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
 from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
-from hybrid_cvar.video.packet_scan import coded_picture
+from hybrid_cvar.video.packet_scan import coded_picture, packet_seconds
 from hybrid_cvar.video.reencoder import Reencoder
 from hybrid_cvar.video.stream_info import MOST_BYTES_ASKED_FOR, codec_obstacle, native_refused
 
@@ -109,7 +109,7 @@ def _native(coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, na
         if not number:
             continue
         head = next(group)
-        seconds = _packet_seconds(head[0])
+        seconds = packet_seconds(head[0])
         first_seconds = seconds if first_seconds is None else first_seconds
         frames = decode_gop(decoder, _sound_packets(chain([head], group), name))  # noqa: B031
         yield from builder.cut(frames, number - 1, GopTimes(first_seconds, seconds, rate), repeat(True))
@@ -129,19 +129,14 @@ def _sound_packets(coded: Iterator[Coded], name: str) -> "Iterator[Packet[VideoS
         yield packet
 
 
-def _packet_seconds(packet: "Packet[VideoStream]") -> float:
-    ticks = packet.pts if packet.pts is not None else packet.dts
-    return float(ticks * packet.time_base) if ticks is not None and packet.time_base else 0.0
-
-
 def _transcoded(frames: Iterator[VideoFrame], name: str, builder: GopBuilder, timesteps: int) -> Iterator[Gop]:
     first = next(frames, None)
     if first is None:
         return
     reencoder = Reencoder(name, builder, timesteps, first.time or 0.0, 0.0)
-    frames = chain([first], frames)
+    scaled = reencoder.scale(chain([first], frames))
     for index in count():
-        gop = reencoder.next_gop(frames, index)
+        gop = reencoder.next_gop(scaled, index)
         if gop is None:
             return
         yield gop

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hybrid_cvar.jit import compiled
 
-__all__ = ["VECTOR", "dense_motion", "motion_vectors", "trace_motion"]
+__all__ = ["VECTOR", "dense_motion", "kept_vectors", "motion_vectors", "trace_motion"]
 
 VECTOR = np.dtype(
     [
@@ -48,6 +48,13 @@ def motion_vectors(frame: VideoFrame) -> NDArray[np.void]:
     # `frame.side_data` would tie the frame to itself, and its memory would wait for a full garbage collection.
     exported = SideDataContainer(frame).get("MOTION_VECTORS")  # type: ignore[call-arg]  # stub lacks it
     return NO_VECTORS if exported is None else exported.to_ndarray().view(VECTOR)
+
+
+def kept_vectors(frame: VideoFrame) -> NDArray[np.void]:
+    """As `motion_vectors`, in memory of their own, read-only."""
+    exported = SideDataContainer(frame).get("MOTION_VECTORS")  # type: ignore[call-arg]  # stub lacks it
+    # Copied as bytes: NumPy would copy rows with gaps between their fields field by field.
+    return NO_VECTORS if exported is None else np.frombuffer(bytes(exported), VECTOR)
 
 
 def dense_motion(vectors: NDArray[np.void], height: int, width: int) -> NDArray[np.int16]:

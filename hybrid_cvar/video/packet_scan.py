@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from hybrid_cvar.video.bitstream import CodedPicture, HeaderReader, Obstacle, PictureType
 
-__all__ = ["GopSpan", "Keyframe", "PacketScan", "coded_picture", "fingerprint", "scan_packets"]
+__all__ = ["GopSpan", "Keyframe", "PacketScan", "coded_picture", "fingerprint", "packet_seconds", "scan_packets"]
 
 Fingerprint = tuple[int | None, int, int]
 
@@ -133,7 +133,7 @@ def scan_packets(
             types[picture.type] += 1
             references = max(references, picture.references)
             obstacle = obstacle or picture.obstacle
-        seconds = _packet_seconds(packet, position - 1, frames_per_second)
+        seconds = packet_seconds(packet, (position - 1) / frames_per_second if frames_per_second > 0 else 0.0)
         first_seconds = seconds if first_seconds is None else min(first_seconds, seconds)
         last_seconds = max(last_seconds, seconds)
         if picture.random_access:
@@ -196,8 +196,7 @@ def _presentation(times: list[int | None], reorders: bool) -> tuple[int, ...]:
     return tuple(rising)
 
 
-def _packet_seconds(packet: "Packet[VideoStream]", position: int, frames_per_second: float) -> float:
+def packet_seconds(packet: "Packet[VideoStream]", otherwise: float = 0.0) -> float:
+    """A packet's presentation time, or else its decoding time, or else what is given."""
     ticks = packet.pts if packet.pts is not None else packet.dts
-    if ticks is not None and packet.time_base:
-        return float(ticks * Fraction(packet.time_base))
-    return position / frames_per_second if frames_per_second > 0 else 0.0
+    return float(ticks * Fraction(packet.time_base)) if ticks is not None and packet.time_base else otherwise

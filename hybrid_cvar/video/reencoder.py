@@ -1,6 +1,7 @@
 """From decoded frames of any format to GOPs of the paper's."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from av.video.frame import VideoFrame
@@ -9,7 +10,15 @@ from hybrid_cvar.records import Gop
 from hybrid_cvar.video.gop_builder import GopBuilder
 from hybrid_cvar.video.transcode import PaperScaler, reencode_gop
 
-__all__ = ["Reencoder"]
+__all__ = ["Reencoder", "ScaledFrame"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledFrame:
+    """A frame as the paper's format has it, and its time in the source, seconds; None if it carries none."""
+
+    picture: VideoFrame
+    seconds: float | None
 
 
 class Reencoder:
@@ -33,15 +42,23 @@ class Reencoder:
         self._rate = frames_per_second
         self._scaler = PaperScaler(name)
 
-    def skip(self, frames: Iterator[VideoFrame]) -> bool:
-        """Leave out the next T + 1 frames; False if there are not so many."""
-        return sum(1 for _ in islice(frames, self._length)) == self._length
+    @property
+    def length(self) -> int:
+        """Frames that a GOP takes."""
+        return self._length
 
-    def next_gop(self, frames: Iterator[VideoFrame], index: int) -> Gop | None:
-        """Encode the next T + 1 frames that can be converted.
+    def scale(self, frames: Iterable[VideoFrame]) -> Generator[ScaledFrame, None, None]:
+        """The frames that can be converted, one at a time."""
+        for frame in frames:
+            picture = self._scaler.scale(frame)
+            if picture is not None:
+                yield ScaledFrame(picture, frame.time)
+
+    def next_gop(self, frames: Iterator[ScaledFrame], index: int) -> Gop | None:
+        """Encode the next T + 1 frames.
 
         Args:
-            frames: decoded, in order of presentation.
+            frames: in order of presentation.
             index: of the GOP.
 
         Returns:
@@ -50,23 +67,13 @@ class Reencoder:
         Raises:
             VideoError: FFmpeg refuses to encode them.
         """
-        pictures: list[VideoFrame] = []
-        seconds = 0.0
-        for frame in frames:
-            picture = self._scaler.scale(frame)
-            if picture is None:
-                continue
-            if not pictures:
-                seconds = self._seconds(frame, index)
-            pictures.append(picture)
-            if len(pictures) == self._length:
-                break
-        if len(pictures) < self._length:
+        batch = list(islice(frames, self._length))
+        if len(batch) < self._length:
             return None
-        copies = reencode_gop(pictures, self._name)
-        return self._builder.build(next(copies), copies, index, seconds)
+        copies = reencode_gop([frame.picture for frame in batch], self._name)
+        return self._builder.build(next(copies), copies, index, self._seconds(batch[0], index))
 
-    def _seconds(self, frame: VideoFrame, index: int) -> float:
-        if frame.time is None or self._first_seconds is None:
+    def _seconds(self, frame: ScaledFrame, index: int) -> float:
+        if frame.seconds is None or self._first_seconds is None:
             return index * self._length / self._rate if self._rate > 0 else 0.0
-        return max(frame.time - self._first_seconds, 0.0)
+        return max(frame.seconds - self._first_seconds, 0.0)
