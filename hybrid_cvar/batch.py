@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from hybrid_cvar.compiler import Bundle
 from hybrid_cvar.energy import EnergyProfile, estimate_energy
@@ -11,6 +10,7 @@ from hybrid_cvar.errors import EngineError, HybridCvarError
 from hybrid_cvar.records import Report, VideoInfo
 from hybrid_cvar.reporting import VideoFailure, build_report
 from hybrid_cvar.runtime import HybridRuntime
+from hybrid_cvar.video import VideoSource, source_name
 
 __all__ = ["BatchObserver", "BatchResult", "run_batch"]
 
@@ -35,14 +35,14 @@ class BatchObserver:
     """Told of progress.
 
     Attributes:
-        on_start: (path) a video begins.
+        on_start: (its name) a video begins.
         on_video: (probe, clips) it was opened.
         on_clip: a clip is done.
         on_report: (report) it is done.
         on_failure: (failure, a ProcessModel's own traceback or nothing) it failed.
     """
 
-    on_start: Callable[[Path], None] = lambda path: None
+    on_start: Callable[[str], None] = lambda name: None
     on_video: Callable[[VideoInfo, int], None] = lambda info, clips: None
     on_clip: Callable[[], None] = lambda: None
     on_report: Callable[[Report], None] = lambda report: None
@@ -50,7 +50,7 @@ class BatchObserver:
 
 
 def run_batch(
-    videos: Sequence[Path],
+    videos: Sequence[VideoSource],
     bundle: Bundle,
     profile: EnergyProfile,
     *,
@@ -63,7 +63,7 @@ def run_batch(
     """Runs every video with one runtime; a runtime that breaks is started anew for the next video.
 
     Args:
-        videos: the files. bundle: the compiled model. profile: prices the counts.
+        videos: files or streams; see `read_gops`. bundle: the compiled model. profile: prices the counts.
         engine: `lava` or `native`. clips: at most so many a video. top: classes to name.
         domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
         observer: told of progress.
@@ -80,7 +80,8 @@ def run_batch(
         runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine))
         try:
             for path in videos:
-                watch.on_start(path)
+                name = source_name(path)
+                watch.on_start(name)
                 try:
                     if runtime is None:
                         runtime = stack.enter_context(HybridRuntime(bundle, engine=engine))
@@ -89,7 +90,7 @@ def run_batch(
                     )
                     report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
                 except HybridCvarError as error:
-                    failures.append(VideoFailure(str(path), str(error)))
+                    failures.append(VideoFailure(name, str(error)))
                     watch.on_failure(failures[-1], getattr(error, "process_traceback", ""))
                     if isinstance(error, EngineError):
                         stack.close()
@@ -101,5 +102,5 @@ def run_batch(
             interrupted = True
             not_run = "not run: interrupted; run it again"
             rest = videos[len(reports) + len(failures) :]
-            failures += [VideoFailure(str(path), f"{path}: {not_run}") for path in rest]
+            failures += [VideoFailure(name, f"{name}: {not_run}") for name in map(source_name, rest)]
     return BatchResult(tuple(reports), tuple(failures), interrupted)

@@ -30,7 +30,6 @@ FRAMES = "frames"
 FAULT = "FAULT"
 
 GOPS_CHECKED = 2
-CHANCES = 6
 CLIPS = 2
 SPEC = InputSpec(size=32)
 ADDRESS_SPACE_BYTES = 12 * 2**30
@@ -38,11 +37,7 @@ ADDRESS_SPACE_BYTES = 12 * 2**30
 
 
 class IdentityBrokenError(Exception):
-    """Motion and residual do not rebuild the frames."""
-
-
-class FormsDifferError(IdentityBrokenError):
-    """The raw and the accumulated form of a GOP rebuild different frames."""
+    """Motion and residual do not rebuild the frames, or the raw and the accumulated form rebuild different ones."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,6 @@ class Verdict:
         outcome: `frames`, the class name of our error, or `FAULT`.
         what: the error's text or, for a fault, the traceback.
         gops: read; the first of them checked in both forms.
-        steady: False if two decodes of the file gave different pictures.
         seconds: it took.
         peak_bytes: most resident memory while it was read; 0 if the system does not say.
         left_bytes: resident memory after it.
@@ -62,7 +56,6 @@ class Verdict:
     outcome: str
     what: str = ""
     gops: int = 0
-    steady: bool = True
     seconds: float = 0.0
     peak_bytes: int = 0
     left_bytes: int = 0
@@ -98,29 +91,16 @@ def rebuild_frames(gop: Gop) -> Iterator[NDArray[np.int16]]:
             reference = frame
 
 
-def check_gops(path: Path) -> tuple[int, bool]:
+def check_gops(path: Path) -> int:
     """Read all GOPs; the first ones in both forms, which must rebuild the same frames.
 
-    FFmpeg fills what is missing in a damaged picture with what its memory holds, so two decodes of one file can
-    differ, and then so do the two forms. A mistake of ours differs every time: they get some more chances to agree.
-
     Returns:
-        GOPs that were read, and whether the decodes were steady.
+        GOPs that were read.
 
     Raises:
         VideoError: as `read_gops`.
-        IdentityBrokenError: no chance gave two forms that agree.
+        IdentityBrokenError: a GOP breaks the identity, or the two forms differ.
     """
-    for chance in range(CHANCES):
-        try:
-            return _check_forms(path), chance == 0
-        except FormsDifferError:
-            if chance == CHANCES - 1:
-                raise
-    raise AssertionError
-
-
-def _check_forms(path: Path) -> int:
     count = 0
     raw = islice(read_gops(path, accumulated=False), GOPS_CHECKED)
     for gop in read_gops(path):
@@ -131,10 +111,10 @@ def _check_forms(path: Path) -> int:
             except VideoError:
                 other = None
             if other is None or other.index != gop.index or not np.array_equal(other.iframe, gop.iframe):
-                raise FormsDifferError(f"GOP {gop.index}: the raw form has another GOP in its place")
+                raise IdentityBrokenError(f"GOP {gop.index}: the raw form has another GOP in its place")
             for t, (a, b) in enumerate(zip(frames, rebuild_frames(other), strict=True)):
                 if not np.array_equal(a, b):
-                    raise FormsDifferError(f"GOP {gop.index}, P-frame {t}: raw and accumulated form differ")
+                    raise IdentityBrokenError(f"GOP {gop.index}, P-frame {t}: raw and accumulated form differ")
         count += 1
     if not count:
         raise IdentityBrokenError("no GOP and no error either")
@@ -145,11 +125,11 @@ def examine(path: Path) -> Verdict:
     """Read a file in every public way; anything but frames or a VideoError is a fault."""
     _forget_peak()
     begin = time.perf_counter()
-    outcome, what, gops, steady = FRAMES, "", 0, True
+    outcome, what, gops = FRAMES, "", 0
 
     def read_in_full(file: Path) -> None:
-        nonlocal gops, steady
-        gops, steady = check_gops(file)
+        nonlocal gops
+        gops = check_gops(file)
 
     for attempt in (read_in_full, probe_video, lambda file: read_clips(file, SPEC, CLIPS)):
         try:
@@ -167,7 +147,7 @@ def examine(path: Path) -> Verdict:
     seconds = time.perf_counter() - begin
     peak = _status_bytes("VmHWM:")
     gc.collect()
-    return Verdict(outcome, what, gops, steady, seconds, peak, _status_bytes("VmRSS:"))
+    return Verdict(outcome, what, gops, seconds, peak, _status_bytes("VmRSS:"))
 
 
 def _forget_peak() -> None:

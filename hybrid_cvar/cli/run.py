@@ -31,7 +31,11 @@ class Engine(StrEnum):
 
 def run_command(
     videos: Annotated[
-        list[Path] | None, typer.Argument(metavar="[VIDEO]...", help="Videos; the shipped sample if none is given.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[VIDEO]...",
+            help="Files; or streams (- for stdin, rtsp://..., /dev/video0); the shipped sample if none is given.",
+        ),
     ] = None,
     bundle: Annotated[
         Path | None, typer.Option("--bundle", "-b", help="A compiled bundle; the shipped one if not given.")
@@ -40,7 +44,9 @@ def run_command(
         Engine,
         typer.Option("--engine", "-e", help="Spiking partition on the Lava simulator or natively; same bits."),
     ] = Engine.lava,
-    clips: Annotated[int, typer.Option("--clips", "-n", min=1, help="Clips a video, sampled uniformly.")] = 8,
+    clips: Annotated[
+        int, typer.Option("--clips", "-n", min=1, help="Clips a video, sampled uniformly; of a stream, the first.")
+    ] = 8,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to name.")] = 5,
     domain: DomainOption = Domain.auto,
     profile: Annotated[str, typer.Option("--profile", help="Energy profile: a name or a TOML file.")] = "paper-45nm",
@@ -67,12 +73,12 @@ def run_command(
         from hybrid_cvar.reporting import render_json, write_html, write_json
 
         hear_ctrl_c()
-        paths = videos or [assets.SAMPLE_VIDEO]
+        paths = videos or [str(assets.SAMPLE_VIDEO)]
         json_path = json_target(json_file)
         outputs = [path for path in (json_path, report) if path is not None]
         if report == Path("-"):
             raise typer.BadParameter("--report writes a page to a file, not to stdout; give a file name")
-        refuse_overlap(paths, outputs)
+        refuse_overlap([Path(path) for path in paths], outputs)
         for path in outputs:
             check_writable(path)
         with _RunDisplay(stderr if json_file == "-" else Console(), short=len(paths) > 1) as display:
@@ -143,9 +149,9 @@ class _RunDisplay:
             on_failure=self._show_failure,
         )
 
-    def _start_video(self, path: Path) -> None:
+    def _start_video(self, name: str) -> None:
         self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(escape(path.name), total=None)
+        self._task = self._progress.add_task(escape(Path(name).name), total=None)
 
     def _show_report(self, report: "Report") -> None:
         from hybrid_cvar.reporting import print_report, print_report_line

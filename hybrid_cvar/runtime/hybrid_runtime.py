@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +23,7 @@ from hybrid_cvar.records import (
 )
 from hybrid_cvar.runtime.dense_engine import DenseEngine
 from hybrid_cvar.runtime.spiking_engine import open_spiking_engine
-from hybrid_cvar.video import open_clips
+from hybrid_cvar.video import VideoSource, open_clips
 from hybrid_cvar.video.warm_up import compile_reader_kernels
 
 __all__ = ["HybridRuntime"]
@@ -76,7 +75,7 @@ class HybridRuntime:
 
     def run_video(
         self,
-        path: Path,
+        path: VideoSource,
         *,
         clips: int = 8,
         domain: str = "auto",
@@ -86,7 +85,7 @@ class HybridRuntime:
         """Runs one video: clips sampled uniformly, logits averaged over them.
 
         Args:
-            path: the video.
+            path: the video, a file or a stream (of which the first clips are taken); see `read_gops`.
             clips: at most so many; a shorter video gives fewer.
             domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
             on_video: told the probe and the number of clips before the first.

@@ -10,6 +10,7 @@ The identity that holds to the last bit, for every pixel i and P-frame t of an a
 `frame[t][i] == iframe[i - motion[t][i]] + residual[t][i]` (paper Sec. 3.1).
 """
 
+from hybrid_cvar.video.container import VideoSource, source_name
 from hybrid_cvar.video.frame_reader import read_frames
 from hybrid_cvar.video.geometry import Crop, cut_clip, scale_gop
 from hybrid_cvar.video.gop_reader import read_gops
@@ -20,6 +21,7 @@ __all__ = [
     "ClipStream",
     "Crop",
     "SampledVideo",
+    "VideoSource",
     "cut_clip",
     "open_clips",
     "probe_video",
@@ -27,4 +29,5 @@ __all__ = [
     "read_frames",
     "read_gops",
     "scale_gop",
+    "source_name",
 ]

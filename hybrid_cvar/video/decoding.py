@@ -57,7 +57,7 @@ def _held_back(
     Pushed out by a picture after it, it has them: any I-frame will do, and is not given out itself.
     """
     if decoder.name in KEEPS_VECTORS_AT_THE_END:
-        yield from decoder.decode(None)
+        yield from _flushed(decoder, iframe)
         return
     for frame in decoder.decode(iframe)[: sent - received]:
         if frame.pict_type != PictureType.I or sent == 1:
@@ -71,12 +71,22 @@ def decode_what_can_be(
 
     The very last frame of a stream of the MPEG family may come without its vectors; see `decode_gop`.
     """
+    last: Packet[VideoStream] | None = None
     for packet in packets:
+        last = packet
         try:
             yield from decoder.decode(packet)
         except FFmpegError:
             continue
     try:
-        yield from decoder.decode(None)
+        if last is not None:
+            yield from _flushed(decoder, last)
     except FFmpegError:
         return
+
+
+def _flushed(decoder: VideoCodecContext, packet: "Packet[VideoStream]") -> Iterator[VideoFrame]:
+    """What is left in a decoder; with the unit of the stream's times, which PyAV takes from a packet."""
+    for frame in decoder.decode(None):
+        frame.time_base = packet.time_base
+        yield frame

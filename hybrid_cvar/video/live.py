@@ -1,32 +1,36 @@
 """GOPs of a stream, as they come: nothing can be looked up ahead or again."""
 
-from collections.abc import Generator, Iterator
-from itertools import chain, count, groupby, islice, repeat
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain, count, groupby, repeat
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hybrid_cvar.errors import ShortVideoError, UnsupportedVideoError
-from hybrid_cvar.records import Gop
-from hybrid_cvar.video.bitstream import CodedPicture, HeaderReader, header_reader
+from hybrid_cvar.records import Gop, VideoInfo
+from hybrid_cvar.video.bitstream import header_reader
 from hybrid_cvar.video.container import VideoSource, open_video, read_packets, source_name
 from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
 from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
-from hybrid_cvar.video.packet_scan import coded_picture, packet_seconds
+from hybrid_cvar.video.packet_scan import Coded, coded_picture, look_ahead, packet_seconds
 from hybrid_cvar.video.reencoder import Reencoder
-from hybrid_cvar.video.stream_info import MOST_BYTES_ASKED_FOR, codec_obstacle, native_refused
+from hybrid_cvar.video.stream_info import (
+    MOST_BYTES_ASKED_FOR,
+    codec_obstacle,
+    describe_stream,
+)
 
 __all__ = ["read_live_gops"]
 
-LOOK_AHEAD = 300
-"""Packets that may come before the first GOP that decides."""
-
-Coded = tuple["Packet[VideoStream]", CodedPicture | None]
-
 
 def read_live_gops(
-    source: VideoSource, timesteps: int, *, accumulated: bool, domain: str
+    source: VideoSource,
+    timesteps: int,
+    *,
+    accumulated: bool,
+    domain: str,
+    on_info: Callable[[VideoInfo], None] = lambda info: None,
 ) -> Generator[Gop, None, None]:
     """As `read_gops`, for a stream.
 
@@ -36,6 +40,7 @@ def read_live_gops(
     Args:
         source: see `container.is_stream`.
         timesteps, accumulated, domain: as in `read_gops`.
+        on_info: told what the stream is and how it is read, before the first Gop.
 
     Yields:
         A Gop as soon as its last frame is there.
@@ -47,14 +52,16 @@ def read_live_gops(
     found = False
     with open_video(source) as (container, stream):
         packets = read_packets(container, stream)
+        codec = stream.codec.canonical_name
         obstacle = codec_obstacle(stream, timesteps, domain)
         head: list[Coded] = []
-        reader = header_reader(stream.codec.canonical_name, stream.codec_context.extradata)
+        reader = header_reader(codec, stream.codec_context.extradata)
         if domain != "transcode" and not obstacle and reader is not None:
-            head, obstacle = _look_ahead(packets, reader, timesteps + 1)
-        if obstacle and domain == "native":
-            raise native_refused(name, f"{stream.codec.canonical_name} with {obstacle}" if head else obstacle)
-        native = reader is not None and not obstacle and domain != "transcode"
+            head, found_obstacle = look_ahead(packets, reader, timesteps + 1)
+            obstacle = f"{codec} with {found_obstacle}" if found_obstacle else ""
+        info = describe_stream(name, container, stream, obstacle, timesteps, domain)
+        on_info(info)
+        native = reader is not None and not info.transcoded
         builder = GopBuilder(name, timesteps, accumulated=accumulated, most_bytes=MOST_BYTES_ASKED_FOR, upright=native)
         if native and reader is not None:
             coded = chain(head, ((packet, coded_picture(packet, reader)) for packet in packets))
@@ -72,27 +79,6 @@ def read_live_gops(
             f"a GOP needs {timesteps + 1} frames (an I-frame and {timesteps} P-frames)",
             "check that the stream is sending, or read it with the domain transcode",
         )
-
-
-def _look_ahead(packets: "Iterator[Packet[VideoStream]]", reader: HeaderReader, length: int) -> tuple[list[Coded], str]:
-    """Packets up to the first whole GOP, and why it cannot be read natively, if it cannot."""
-    head: list[Coded] = []
-    frames = longest = 0
-    for packet in islice(packets, LOOK_AHEAD + length):
-        picture = coded_picture(packet, reader)
-        head.append((packet, picture))
-        if picture is None:
-            continue
-        if picture.obstacle:
-            return head, picture.obstacle
-        if picture.random_access:
-            frames = 1
-        elif frames:
-            frames += 1
-        longest = max(longest, frames)
-        if longest == length:
-            return head, ""
-    return head, f"GOPs of {longest} frames where {length} are needed" if longest else "no I-frame to start at"
 
 
 def _native(coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, name: str) -> Iterator[Gop]:

@@ -7,18 +7,34 @@ keyframe flags and times are taken.
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from hybrid_cvar.video.bitstream import CodedPicture, HeaderReader, Obstacle, PictureType
 
-__all__ = ["GopSpan", "Keyframe", "PacketScan", "coded_picture", "fingerprint", "packet_seconds", "scan_packets"]
+__all__ = [
+    "Coded",
+    "GopSpan",
+    "Keyframe",
+    "PacketScan",
+    "coded_picture",
+    "fingerprint",
+    "look_ahead",
+    "packet_seconds",
+    "scan_packets",
+]
 
 Fingerprint = tuple[int | None, int, int]
+Coded = tuple["Packet[VideoStream]", CodedPicture | None]
+"""A packet and the picture that it holds."""
+
+LOOK_AHEAD = 300
+"""Packets of a stream that may come before the first whole GOP, which decides how it is read."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +188,37 @@ def coded_picture(packet: "Packet[VideoStream]", reader: HeaderReader) -> CodedP
         # A second set of headers beside the stream, which the reader of the first has not seen.
         return replace(picture, obstacle=picture.obstacle or Obstacle.UNREADABLE)
     return picture
+
+
+def look_ahead(packets: "Iterator[Packet[VideoStream]]", reader: HeaderReader, length: int) -> tuple[list[Coded], str]:
+    """Read a stream up to its first whole GOP.
+
+    Args:
+        packets: from the stream's start; no more are taken than needed.
+        reader: of its picture headers.
+        length: frames of a whole GOP, T + 1.
+
+    Returns:
+        The packets, each with the picture it holds; and why its motion is not from the previous picture alone, or why
+        there is no whole GOP; empty if it can be read natively.
+    """
+    head: list[Coded] = []
+    frames = longest = 0
+    for packet in islice(packets, LOOK_AHEAD + length):
+        picture = coded_picture(packet, reader)
+        head.append((packet, picture))
+        if picture is None:
+            continue
+        if picture.obstacle:
+            return head, picture.obstacle
+        if picture.random_access:
+            frames = 1
+        elif frames:
+            frames += 1
+        longest = max(longest, frames)
+        if longest == length:
+            return head, ""
+    return head, f"GOPs of {longest} frames where {length} are needed" if longest else "no I-frame to start at"
 
 
 @dataclass

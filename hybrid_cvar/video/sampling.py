@@ -4,14 +4,16 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import Clip, InputSpec, VideoInfo
-from hybrid_cvar.video.container import VideoSource, is_stream, source_name
+from hybrid_cvar.video.container import VideoSource, is_stream
 from hybrid_cvar.video.geometry import cut_clip
-from hybrid_cvar.video.gop_reader import decode_gops, locate_gops, no_readable_gop, read_gops
+from hybrid_cvar.video.gop_reader import decode_gops, locate_gops, no_readable_gop
+from hybrid_cvar.video.live import read_live_gops
+from hybrid_cvar.video.stream_info import check_request
 
 __all__ = ["ClipStream", "SampledVideo", "open_clips", "read_clips", "segment_centres"]
 
@@ -76,9 +78,13 @@ def open_clips(
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise ConfigError(f"clips = {count!r}", "must be a positive whole number")
     if is_stream(source):
-        info = VideoInfo(source_name(source), "", 0, 0, 0.0, 0.0, domain == "transcode", "a stream, read as it comes")
-        gops = read_gops(source, timesteps=spec.timesteps, accumulated=accumulated, domain=domain)
-        return ClipStream(info, count, count, (cut_clip(gop, spec) for gop in islice(gops, count)))
+        check_request(spec.timesteps, domain)
+        infos: list[VideoInfo] = []
+        live = read_live_gops(source, spec.timesteps, accumulated=accumulated, domain=domain, on_info=infos.append)
+        # What the stream is, is known once its first GOP is there.
+        first = next(live)
+        clips_of_stream = (cut_clip(gop, spec) for gop in islice(chain([first], live), count))
+        return ClipStream(infos[0], count, count, clips_of_stream)
     located = locate_gops(Path(str(source)), spec.timesteps, domain)
     targets = segment_centres(located.gops, count)
 

@@ -15,7 +15,7 @@ from hybrid_cvar.video.bitstream import PictureType, header_reader
 from hybrid_cvar.video.container import VideoSource, is_stream, open_video, read_packets, source_name
 from hybrid_cvar.video.gop_builder import BYTES_PER_PIXEL_AND_STEP
 from hybrid_cvar.video.orientation import UPRIGHT, Orientation, frame_orientation
-from hybrid_cvar.video.packet_scan import PacketScan, scan_packets
+from hybrid_cvar.video.packet_scan import PacketScan, look_ahead, scan_packets
 from hybrid_cvar.video.transcode import HEIGHT, WIDTH
 
 __all__ = [
@@ -52,7 +52,7 @@ def probe_video(source: VideoSource, *, timesteps: int = 11, domain: str = "auto
     frames whose GOP takes at most 256 MB. Anything else is encoded again, in memory, to the paper's format (transcode).
 
     Args:
-        source: a file, a folder of images or a numbered sequence; a stream is opened, and told by its codec only.
+        source: a file, a folder of images or a numbered sequence; of a stream the first GOP is read.
         timesteps: P-frames a GOP needs.
         domain: `auto` decides as above; `native` and `transcode` ask for one.
 
@@ -70,11 +70,33 @@ def probe_video(source: VideoSource, *, timesteps: int = 11, domain: str = "auto
         return inspect_video(Path(str(source)), timesteps, domain)[0]
     name = source_name(source)
     with open_video(source) as (container, stream):
+        codec = stream.codec.canonical_name
         obstacle = codec_obstacle(stream, timesteps, domain)
-        if obstacle and domain == "native":
-            raise native_refused(name, obstacle)
-        reason = transcode_reason(obstacle, timesteps) if obstacle else "a stream: its first GOP decides"
-        return describe_stream(name, container, stream, transcoded=bool(obstacle), reason=reason)
+        reader = header_reader(codec, stream.codec_context.extradata)
+        if not obstacle and reader is not None:
+            _, found = look_ahead(read_packets(container, stream), reader, timesteps + 1)
+            obstacle = f"{codec} with {found}" if found else ""
+        return describe_stream(name, container, stream, obstacle, timesteps, domain)
+
+
+def describe_stream(
+    name: str, container: InputContainer, stream: VideoStream, obstacle: str, timesteps: int, domain: str
+) -> VideoInfo:
+    """What a stream is, and how it is read.
+
+    Args:
+        obstacle: why it cannot be read natively, empty if it can.
+        timesteps, domain: as in `probe_video`.
+
+    Raises:
+        UnsupportedVideoError: `domain` is `native` and there is an obstacle.
+    """
+    if obstacle and domain == "native":
+        raise native_refused(name, obstacle)
+    transcoded = bool(obstacle) or domain == "transcode"
+    native_reason = f"{stream.codec.canonical_name}, a stream: its own GOPs are read"
+    reason = transcode_reason(obstacle, timesteps) if transcoded else native_reason
+    return _describe(name, container, stream, transcoded=transcoded, reason=reason)
 
 
 def check_request(timesteps: int, domain: str) -> None:
@@ -95,7 +117,7 @@ def inspect_video(path: Path, timesteps: int, domain: str) -> tuple[VideoInfo, P
         scan = scan_packets(read_packets(container, stream), reader, _rate(stream), reorders=reorders)
         obstacle = codec_obstacle(stream, timesteps, domain) or _scan_obstacle(codec, scan, timesteps)
         promised_frames = stream.frames
-        info = describe_stream(str(path), container, stream, transcoded=False, reason="")
+        info = _describe(str(path), container, stream, transcoded=False, reason="")
     if obstacle and domain == "native":
         raise native_refused(str(path), obstacle)
     if obstacle or domain == "transcode":
@@ -110,9 +132,7 @@ def inspect_video(path: Path, timesteps: int, domain: str) -> tuple[VideoInfo, P
     ), scan
 
 
-def describe_stream(
-    name: str, container: InputContainer, stream: VideoStream, *, transcoded: bool, reason: str
-) -> VideoInfo:
+def _describe(name: str, container: InputContainer, stream: VideoStream, *, transcoded: bool, reason: str) -> VideoInfo:
     """What the container says of its video stream."""
     decoder = stream.codec_context
     aspect = stream.sample_aspect_ratio or decoder.sample_aspect_ratio

@@ -47,7 +47,7 @@ def test_whole_material_is_read(material, tmp_path):
         path = tmp_path / f"{number}.{piece.suffix}"
         path.write_bytes(piece.content)
         verdict = examine(path)
-        assert (verdict.outcome, verdict.steady) == (FRAMES, True), f"{piece.label}: {verdict.what}"
+        assert verdict.outcome == FRAMES, f"{piece.label}: {verdict.what}"
         assert verdict.gops >= 2
 
 
@@ -116,19 +116,6 @@ def test_a_broken_identity_is_a_fault(tmp_path, monkeypatch, part, where, value,
     monkeypatch.setattr(fuzz_worker, "read_gops", lambda path, accumulated=True: iter([broken if accumulated else gop]))
     verdict = examine(tmp_path)
     assert verdict.outcome == FAULT and (message or "raw and accumulated form differ") in verdict.what
-
-
-def test_forms_that_differ_only_now_and_then_are_the_decoders_doing(tmp_path, monkeypatch):
-    gop = good_gop()
-    other = replace(gop, iframe=255 - gop.iframe)
-    raw = iter([other, gop, gop])
-    monkeypatch.setattr(
-        fuzz_worker, "read_gops", lambda path, accumulated=True: iter([gop if accumulated else next(raw)])
-    )
-    for name in ("probe_video", "read_clips"):
-        monkeypatch.setattr(fuzz_worker, name, lambda *_: None)
-    verdict = examine(tmp_path)
-    assert (verdict.outcome, verdict.steady) == (FRAMES, False)
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), MemoryError(), HybridCvarError("not a video's", "rule", "remedy")])

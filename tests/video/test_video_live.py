@@ -137,9 +137,13 @@ def test_a_live_sender(tmp_path, pictures):
 
 
 def test_clips_of_a_stream_are_its_first(stream):
-    path, _ = stream
+    path, native = stream
     sampled = read_clips(io.BytesIO(path.read_bytes()), InputSpec(size=32), 2)
     assert [clip.gop_index for clip in sampled.clips] == [0, 1]
+    assert (sampled.info.width, sampled.info.height, sampled.info.frames) == (98, 66, 0)
+    probed = probe_video(io.BytesIO(path.read_bytes()))
+    assert sampled.info == probed and probed.domain == ("native" if native else "transcode")
+    assert ("encoded again" in probed.reason) != native
 
 
 def test_short_gops_are_encoded_again(encode, pictures):

@@ -1,6 +1,7 @@
 """What is read as it is, what is encoded again, and what the copy is like."""
 
 import io
+import threading
 from fractions import Fraction
 from itertools import islice
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from hybrid_cvar.video import probe_video, read_gops
+from hybrid_cvar.video.encoding import mpeg4_encoder
 from hybrid_cvar.video.motion_field import motion_vectors
 from hybrid_cvar.video.transcode import paper_frames, reencode_gop
 
@@ -217,3 +219,24 @@ def test_times_count_from_the_first_frame_and_dropped_frames_are_not_the_end(tmp
         gops = list(read_gops(path))
         assert [gop.index for gop in gops] == [0, 1]
         np.testing.assert_allclose([gop.pts_seconds for gop in gops], [0, 0.6], atol=1e-3)
+
+
+def test_the_quantiser_takes_effect(pictures):
+    sizes = []
+    for qscale in (1, 2, 8, 31):
+        encoder = mpeg4_encoder(width=98, height=66, gop=12, qscale=qscale)
+        packets = []
+        for number, array in enumerate(pictures[:12]):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, encoder.time_base
+            packets += encoder.encode(frame)
+        sizes.append(sum(packet.size for packet in packets))
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 1.5 * sizes[1] > 2 * sizes[2]
+
+
+def test_a_reading_that_is_broken_off_leaves_no_thread(bikes):
+    gops = read_gops(bikes)
+    next(gops)
+    assert [thread.name for thread in threading.enumerate() if thread.name == "video-ahead"]
+    gops.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "video-ahead"]
