@@ -11,9 +11,10 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from hybrid_cvar.errors import VideoError
 from hybrid_cvar.records import Gop, InputSpec
-from hybrid_cvar.video import probe_video, read_clips, read_gops
+from hybrid_cvar.video import probe_video, read_clips, read_frames, read_gops
 
 __all__ = ["FAULT", "FRAMES", "IdentityBrokenError", "Verdict", "check_gops", "examine", "rebuild_frames"]
 
@@ -31,6 +32,7 @@ FAULT = "FAULT"
 
 GOPS_CHECKED = 2
 CLIPS = 2
+FRAMES_READ = 60
 SPEC = InputSpec(size=32)
 ADDRESS_SPACE_BYTES = 12 * 2**30
 """A runaway allocation then fails in the worker, before the machine runs out."""
@@ -122,7 +124,7 @@ def check_gops(path: Path) -> int:
 
 
 def examine(path: Path) -> Verdict:
-    """Read a file in every public way; anything but frames or a VideoError is a fault."""
+    """Read a file, as a file and as a stream, in every way; anything but frames or a VideoError is a fault."""
     _forget_peak()
     begin = time.perf_counter()
     outcome, what, gops = FRAMES, "", 0
@@ -131,7 +133,15 @@ def examine(path: Path) -> Verdict:
         nonlocal gops
         gops = check_gops(file)
 
-    for attempt in (read_in_full, probe_video, lambda file: read_clips(file, SPEC, CLIPS)):
+    attempts: tuple[Callable[[Path], object], ...] = (
+        read_in_full,
+        probe_video,
+        lambda file: read_clips(file, SPEC, CLIPS),
+        lambda file: sum(1 for _ in islice(read_frames(file, workers=2), FRAMES_READ)),
+        lambda file: next(read_gops(file, domain="transcode"), None),
+        lambda file: list(islice(read_gops(BytesIO(file.read_bytes())), GOPS_CHECKED)),
+    )
+    for attempt in attempts:
         try:
             attempt(path)
         except VideoError as error:

@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from queue import SimpleQueue
+from statistics import median
 from typing import Any
 
 from hybrid_cvar.atomic_file import check_writable, write_atomically

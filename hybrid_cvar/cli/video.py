@@ -71,7 +71,7 @@ def probe_command(
 
 @video_commands.command("show")
 def show_command(
-    video: Annotated[Path, typer.Argument(help="The video.")],
+    video: Annotated[str, typer.Argument(help="The video, a file.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="PNG|MP4", help="A .png shows one GOP, an .mp4 some in motion.")
     ],
@@ -99,7 +99,7 @@ def show_command(
         from hybrid_cvar.video.show import show_video
 
         hear_ctrl_c()
-        refuse_overlap([video], [output])
+        refuse_overlap([Path(video)], [output])
         columns = (TextColumn("draw {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with progress_bar(*columns) as progress:
             task = progress.add_task(escape(output.name), total=None)
@@ -143,8 +143,8 @@ def convert_command(
     """Convert videos to the paper's format, which is then read natively: 340x256 MPEG-4, GOP 12, no B-frames, AVI.
 
     The tree of folders is kept; sound is not. A target appears when it is whole. Run it again to
-    go on: what is done is skipped unless its source is newer. Videos that fail are listed at the
-    end, and the exit status is 1. Two sources that would get one target keep their extensions
+    go on: what is done is skipped unless its source is newer. Videos that fail, or of which frames are missing,
+    are listed at the end, and the exit status is 1. Two sources that would get one target keep their extensions
     (a.mp4.avi, a.mkv.avi). Links to folders and out of SRC are not followed.
 
     Example: [bold]hybrid-cvar video convert UCF-101 UCF-101-paper[/]
@@ -174,7 +174,7 @@ def convert_command(
         _put_json(json_file, conversion_json(result, _command()))
         if result.interrupted:
             raise KeyboardInterrupt
-    if result.failures:
+    if result.failures or any(video.is_incomplete for video in result.converted):
         raise typer.Exit(1)
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hybrid_cvar.records import VideoInfo
 from hybrid_cvar.reporting.units import duration, exact, shown, si
 from hybrid_cvar.version import __version__
 from hybrid_cvar.video.convert import ConversionResult
@@ -27,6 +28,8 @@ LETTERS = 16
 """Frames of a GOP that are spelt out; longer ones are counted."""
 
 RUNS = 4
+PLAIN_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe, where lines that wrap cannot be searched."""
 STYLES = {"native": "green", "transcode": "yellow"}
 
 
@@ -48,9 +51,10 @@ def print_video(video: SurveyedVideo, timesteps: int, console: Console) -> None:
 def print_survey(result: SurveyResult, console: Console) -> None:
     """A line for each video that can be read."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for heading in ("video", "read", "codec", "size", "frames/s", "length", "GOP", "why"):
-        right = heading in ("frames/s", "length", "GOP")
-        table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for heading in ("video", "read", "codec", "size", "length", "GOP", "why"):
+        right = heading in ("length", "GOP")
+        wraps = heading in ("video", "why")
+        table.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=not wraps)
     for video in result.videos:
         info = video.info
         table.add_row(
@@ -58,12 +62,20 @@ def print_survey(result: SurveyResult, console: Console) -> None:
             Text(info.domain, style=STYLES[info.domain]),
             info.codec,
             f"{info.width}x{info.height}",
-            f"{info.frames_per_second:.4g}" if info.frames_per_second else "",
             duration(info.duration_seconds) if info.duration_seconds else "",
             _lengths(video),
-            Text(info.reason.partition(":")[0] if info.transcoded else ""),
+            Text(_short_reason(info)),
         )
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_WIDTH)
     console.print(table, highlight=False)
+
+
+def _short_reason(info: VideoInfo) -> str:
+    """Why it is encoded again, and what is wrong with it."""
+    why, _, rest = info.reason.partition(":")
+    wrong = rest.partition("; ")[2]
+    return "; ".join(part for part in (why if info.transcoded else "", wrong) if part)
 
 
 def gop_pattern(runs: Sequence[GopRun], has_b_frames: bool) -> str:
@@ -146,6 +158,13 @@ def print_conversion(result: ConversionResult, console: Console) -> None:
         console.print(f"left out for their extension (--all takes them): {result.other_files}", highlight=False)
     if result.links_left_out:
         console.print(f"links not followed: {result.links_left_out}", highlight=False)
+    incomplete = [video for video in result.converted if video.is_incomplete]
+    if incomplete:
+        console.print("converted, but incomplete:", style="bold yellow")
+        for video in incomplete:
+            of = video.frames + video.frames_missing
+            text = f"  {shown(str(video.source))}: {video.frames_missing} of {of} frames are damaged or missing"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
     if result.failures:
         console.print("failed:", style="bold red")
         for failure in result.failures:

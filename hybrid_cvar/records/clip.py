@@ -57,6 +57,7 @@ class VideoInfo:
         rotation_degrees: turn, counterclockwise, that a player applies to show the picture upright: 0, 90, 180, 270.
         interlaced: True if the first frame is.
         frames: pictures in the file; 0 for a stream.
+        frames_missing: that its header promises after the last of them, as in a file that was cut off.
         structure: how they are coded; None for a stream.
     """
 
@@ -75,6 +76,7 @@ class VideoInfo:
     rotation_degrees: int = 0
     interlaced: bool = False
     frames: int = 0
+    frames_missing: int = 0
     structure: GopStructure | None = None
 
     @property

@@ -1,12 +1,13 @@
 """Work ahead on another thread: FFmpeg leaves Python's lock while it decodes, so two cores are of use."""
 
+import os
 from collections.abc import Generator
 from contextlib import closing
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Generic, TypeVar
 
-__all__ = ["in_background"]
+__all__ = ["in_background", "usable_cores"]
 
 Item = TypeVar("Item")
 
@@ -73,3 +74,8 @@ def in_background(items: Generator[Item, None, None], depth: int) -> Generator[I
             except Empty:
                 break
         thread.join()
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,16 +6,18 @@ to what the user named: a file leads to no other file and to no network, an addr
 
 import re
 import stat
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ExitError, FFmpegError
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
@@ -105,14 +107,26 @@ def open_video(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStrea
         CorruptVideoError: the file is of a known format but its headers are damaged.
     """
     name = source_name(source)
-    try:
-        container = _open_stream(source) if is_stream(source) else _open_file(Path(str(source)))
-    except (FFmpegError, OSError, ValueError) as error:
-        raise _open_failure(source, error) from error
-    with container:
+    with ExitStack() as opened:
+        container = opened.enter_context(_open_source(source, name, opened))
         stream = _picture_stream(name, container, is_stream(source))
         _export_vectors(stream.codec_context)
         yield container, stream
+
+
+def _open_source(source: VideoSource, name: str, opened: ExitStack) -> InputContainer:
+    try:
+        return _open_stream(source, opened) if is_stream(source) else _open_file(Path(str(source)))
+    except _PipeInterrupted:
+        raise KeyboardInterrupt from None
+    except ExitError as error:
+        raise UnsupportedVideoError(
+            f"{name}: no answer within {STREAM_TIMEOUT_SECONDS:g} s",
+            "a stream that is sending is needed",
+            "check the address, and that it is sending",
+        ) from error
+    except (FFmpegError, OSError, ValueError) as error:
+        raise _open_failure(source, error) from error
 
 
 def vector_decoder(codec: str, like: VideoCodecContext | None = None) -> VideoCodecContext:
@@ -166,21 +180,44 @@ def _image_pattern(path: Path) -> str:
     return ""
 
 
-def _open_stream(source: VideoSource) -> InputContainer:
+def _open_stream(source: VideoSource, opened: ExitStack) -> InputContainer:
     if not isinstance(source, str | Path):
         return _open(source, "file")
     if source == STDIN:
-        return _open("pipe:0", "pipe")
+        # Python's own reading answers Ctrl-C, where FFmpeg's would go on waiting.
+        return _open(_Pipe(opened.enter_context(open(sys.stdin.fileno(), "rb", buffering=0, closefd=False))), "file")
     if isinstance(source, str) and STREAM_ADDRESS.match(source):
         return _open(source, STREAM_PROTOCOLS, timeout=STREAM_TIMEOUT_SECONDS)
     path = Path(source)
     if stat.S_ISCHR(path.stat().st_mode):
         return _open(str(path.absolute()), "file", format=CAMERA_FORMAT)
-    return _open(f"file:{path.absolute()}", "file")
+    return _open(_Pipe(opened.enter_context(path.open("rb", buffering=0))), "file")
+
+
+class _PipeInterrupted(Exception):
+    """Ctrl-C came while a pipe was waited for."""
+
+
+class _Pipe:
+    """A pipe as PyAV reads it. PyAV drops what is no Exception, and FFmpeg would read on: so Ctrl-C becomes one."""
+
+    def __init__(self, pipe: FileIO) -> None:
+        self._pipe = pipe
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._pipe.read(size) or b""
+        except KeyboardInterrupt as error:
+            raise _PipeInterrupted from error
 
 
 def _open(
-    source: str | BinaryIO, protocols: str, *, format: str | None = None, timeout: float | None = None, **options: str
+    source: "str | BinaryIO | _Pipe",
+    protocols: str,
+    *,
+    format: str | None = None,
+    timeout: float | None = None,
+    **options: str,
 ) -> InputContainer:
     """Open with nothing but the named protocols, and with no frame larger than is read.
 
@@ -214,6 +251,15 @@ def read_packets(container: InputContainer, stream: VideoStream) -> "Iterator[Pa
             packet = next(packets)
         except StopIteration:
             return
+        except _PipeInterrupted:
+            raise KeyboardInterrupt from None
+        except ExitError as error:
+            # What FFmpeg reports when a time limit has passed; files have none.
+            raise VideoError(
+                f"{container.name}: no data for {STREAM_TIMEOUT_SECONDS:g} s",
+                "a stream must go on sending",
+                "check that it is sending",
+            ) from error
         except (FFmpegError, IndexError):
             # PyAV answers a packet of a stream that only appears later in the file with an IndexError.
             errors += 1

@@ -3,13 +3,13 @@
 convert_plan (which file becomes which) -> convert_worker (processes) -> convert_one (one video, one AVI file)
 """
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid_cvar.errors import ConfigError
+from hybrid_cvar.video.background import usable_cores
 from hybrid_cvar.video.convert_one import ConvertedVideo, check_settings, convert_video, is_finished
 from hybrid_cvar.video.convert_plan import ConversionPlan, PlannedVideo, plan_conversion
 from hybrid_cvar.video.convert_worker import convert_side_by_side
@@ -78,11 +78,6 @@ class ConvertObserver:
     on_bytes: Callable[[float], None] = lambda done: None
     on_converted: Callable[[ConvertedVideo], None] = lambda converted: None
     on_failure: Callable[[ConvertFailure], None] = lambda failure: None
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def convert_tree(

@@ -19,6 +19,7 @@ from hybrid_cvar.errors import ConfigError, CorruptVideoError, OutputError, Vide
 from hybrid_cvar.video.container import open_video
 from hybrid_cvar.video.encoding import BIT_EXACT, GOP_FRAMES, QSCALE, add_mpeg4_stream
 from hybrid_cvar.video.partial_file import whole_file
+from hybrid_cvar.video.stream_info import probe_video
 from hybrid_cvar.video.transcode import HEIGHT, WIDTH, paper_frames
 
 __all__ = ["ConvertedVideo", "check_settings", "convert_video", "is_finished"]
@@ -26,6 +27,9 @@ __all__ = ["ConvertedVideo", "check_settings", "convert_video", "is_finished"]
 HIGHEST_RATE, USUAL_RATE = Fraction(1000), Fraction(25)
 MPEG4_TICKS = 65535
 """The most ticks a second that MPEG-4 Part 2 can write; 30000 / 1001 and its like fit."""
+
+INCOMPLETE_SHARE = 0.1
+"""VP8 and DivX files hold packets that give no frame, up to every tenth."""
 
 LONGEST_GOP, COARSEST_QSCALE = 4096, 31
 
@@ -41,6 +45,7 @@ class ConvertedVideo:
         source: the video.
         target: the AVI file.
         frames: frames written.
+        frames_missing: that the source promises and that could not be decoded.
         size_bytes: size of the target.
         seconds: time it took.
     """
@@ -48,8 +53,14 @@ class ConvertedVideo:
     source: Path
     target: Path
     frames: int
+    frames_missing: int
     size_bytes: int
     seconds: float
+
+    @property
+    def is_incomplete(self) -> bool:
+        """True if more frames are missing than a codec's hidden pictures explain."""
+        return self.frames_missing > INCOMPLETE_SHARE * (self.frames + self.frames_missing)
 
 
 def convert_video(
@@ -86,6 +97,7 @@ def convert_video(
         raise ConfigError(f"{target} is the source itself", "a source is never replaced", "choose another target")
     began = time.monotonic()
     rate, length_seconds = _rate_and_length(source)
+    info = probe_video(source)
     modified = source.stat().st_mtime_ns
     try:
         with whole_file(target) as partial:
@@ -121,7 +133,8 @@ def convert_video(
             f"every frame must become a {WIDTH}x{HEIGHT} one",
             "convert it yourself, for example `ffmpeg -i VIDEO -vf scale=340:256 -c:v mpeg4 -g 12 -bf 0 out.avi`",
         ) from error
-    return ConvertedVideo(source, target, frames, size, time.monotonic() - began)
+    missing = info.frames_missing + max(info.frames - frames, 0)
+    return ConvertedVideo(source, target, frames, missing, size, time.monotonic() - began)
 
 
 def is_finished(source: Path, target: Path) -> bool:

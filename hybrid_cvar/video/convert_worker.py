@@ -221,7 +221,8 @@ def serve(parent: int) -> None:
             except HybridCvarError as error:
                 _answer(answers, {"error": str(error)})
             else:
-                _answer(answers, {"frames": done.frames, "size_bytes": done.size_bytes, "seconds": done.seconds})
+                fields = ("frames", "frames_missing", "size_bytes", "seconds")
+                _answer(answers, {name: getattr(done, name) for name in fields})
 
 
 def _answer(answers: Any, message: dict[str, Any]) -> None:

@@ -21,7 +21,8 @@ def decode_gop(
     Args:
         decoder: exporting vectors; it may be in use.
         packets: of the GOP, the I-frame's first.
-        past_damage: False to end at a packet that cannot be decoded, True to pass it over.
+        past_damage: False to end at a packet that cannot be decoded or a frame that the decoder mended, whose damage
+            the frames after it inherit; True to go on.
 
     Yields:
         Frames in order of presentation, each with its vectors.
@@ -36,6 +37,8 @@ def decode_gop(
         try:
             for frame in decoder.decode(packet):
                 received += 1
+                if frame.is_corrupt and not past_damage:
+                    return
                 yield frame
         except FFmpegError:
             if not past_damage:
@@ -43,7 +46,10 @@ def decode_gop(
     if first is None or received >= sent:
         return
     try:
-        yield from _held_back(decoder, first, sent, received)
+        for frame in _held_back(decoder, first, sent, received):
+            if frame.is_corrupt and not past_damage:
+                return
+            yield frame
     except FFmpegError:
         return
 

@@ -97,13 +97,19 @@ def compose_sheet(
     sheet = Image.new("RGB", (max(needed, width // 2), top + 5 * row), PAPER)
     draw = ImageDraw.Draw(sheet)
     _title(draw, title, sheet.width, size, gap)
-    draw_text(draw, (gap, top - line), f"I-frame, {accumulated.pts_seconds:.2f} s", size, left)
+    draw_text(draw, (gap, top - line), f"{_anchor(accumulated)}, {accumulated.pts_seconds:.2f} s", size, left)
     _paste(sheet, raw.iframe, (gap, top), panel)
+    anchor = _anchor(accumulated)
     legends = (
         _Legend("Motion, raw", "from the frame before", f"full colour: {scale.raw_motion} px", True),
-        _Legend("Motion, accumulated", "from the I-frame", f"full colour: {scale.accumulated_motion} px", True),
+        _Legend(
+            "Motion, accumulated",
+            f"from the {anchor}",
+            f"full colour: {scale.accumulated_motion} px",
+            True,
+        ),
         _Legend("Residual, raw", "to the frame before", _levels(scale.raw_residual), False),
-        _Legend("Residual, accumulated", "to the I-frame", _levels(scale.accumulated_residual), False),
+        _Legend("Residual, accumulated", f"to the {anchor}", _levels(scale.accumulated_residual), False),
     )
     for index, legend in enumerate(legends, start=1):
         _legend(sheet, (gap, top + index * row), (left, panel[1]), size, legend)
@@ -152,8 +158,8 @@ def compose_instant(
     else:
         frame, parts = raw.iframe, [blank[0], blank[0], blank[1], blank[1]]
     cells = (
-        (0, 0, f"P-frame, t = {step}" if step else "I-frame, t = 0", frame),
-        (0, 1, f"I-frame, {accumulated.pts_seconds:.2f} s", raw.iframe),
+        (0, 0, f"P-frame, t = {step}" if step else f"{_anchor(accumulated)}, t = 0", frame),
+        (0, 1, f"{_anchor(accumulated)}, {accumulated.pts_seconds:.2f} s", raw.iframe),
         (1, 0, "Motion, raw", parts[0]),
         (1, 1, "Motion, accumulated", parts[1]),
         (2, 0, "Residual, raw", parts[2]),
@@ -267,3 +273,8 @@ def _title(draw: ImageDraw.ImageDraw, title: FigureTitle, width: int, size: int,
 
 def _even(value: int) -> int:
     return value + value % 2
+
+
+def _anchor(gop: Gop) -> str:
+    """What the frame is that a GOP begins with: pieces of longer ones begin with a decoded P-frame."""
+    return "I-frame" if gop.first_frame == 0 else "first frame"

@@ -4,7 +4,6 @@ Frame threads would hand out other frames' vectors. So cores are kept busy in an
 afresh, at the GOPs of a stream whose pictures never reach across them, each thread decodes a GOP of its own.
 """
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from av.video.stream import VideoStream
 
 from hybrid_cvar.errors import ConfigError, CorruptVideoError
 from hybrid_cvar.records import CodedFrame
+from hybrid_cvar.video.background import usable_cores
 from hybrid_cvar.video.bitstream import HeaderReader, header_reader
 from hybrid_cvar.video.bitstream import PictureType as CodedType
 from hybrid_cvar.video.container import (
@@ -50,15 +50,15 @@ def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator
         workers: threads that decode; the usable cores if None. The frames do not depend on it.
 
     Yields:
-        Frames in order of presentation; those that are damaged beyond decoding are left out. A few GOPs are in memory
-        at a time, 128 MB at most. FFmpeg gives out the very last frame of a stream, or of MPEG-4 and MPEG-2 with
-        B-frames, without its vectors; anywhere else it has them.
+        Frames in order of presentation, as they are coded (rotation metadata is not applied); those that are damaged
+        beyond decoding are left out. A few GOPs are in memory at a time, 128 MB at most. FFmpeg gives out the very last
+        frame of a stream, or of MPEG-4 and MPEG-2 with B-frames, without its vectors; anywhere else it has them.
 
     Raises:
         UnsupportedVideoError, CorruptVideoError: it cannot be opened, or no frame can be decoded.
         ConfigError: `workers` is not a positive whole number.
     """
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
+    workers = usable_cores() if workers is None else workers
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
         raise ConfigError(f"workers = {workers!r}", "must be a positive whole number")
     found = False
@@ -89,7 +89,8 @@ def _gop_by_gop(
     first_seconds: float,
 ) -> Iterator[CodedFrame]:
     most_frames = MOST_BYTES_AHEAD // (workers + 1) // (3 * decoder.width * decoder.height)
-    waiting: deque[Future[list[CodedFrame]]] = deque()
+    most_bytes = MOST_BYTES_AHEAD // (workers + 1)
+    waiting: deque[_Decoding] = deque()
     started = 0
 
     def gop_number(pair: _Pair) -> int:
@@ -104,18 +105,33 @@ def _gop_by_gop(
                 head = list(islice(gop, most_frames + 1))
                 can_wait = number > 0 and len(head) <= most_frames
                 if can_wait:
-                    waiting.append(pool.submit(_decode_apart, decoder, head, first_seconds))
+                    frames_of_gop = pool.submit(_decode_apart, decoder, head, first_seconds, most_bytes)
+                    waiting.append(_Decoding(frames_of_gop, head))
                 while waiting and (len(waiting) > workers or not can_wait):
-                    yield from waiting.popleft().result()
+                    yield from _take(waiting.popleft(), decoder, first_seconds)
                 if not can_wait:
                     # Too long to wait in memory, or what comes before the first I-frame.
                     decode = decode_what_can_be if number == 0 else _decode_past_damage
                     frames = decode(vector_decoder(decoder.name, decoder), chain(head, gop))
                     yield from _converted(frames, first_seconds)
             while waiting:
-                yield from waiting.popleft().result()
+                yield from _take(waiting.popleft(), decoder, first_seconds)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Decoding(NamedTuple):
+    """A GOP under way: its frames, None if they are too large to wait in memory; and its packets."""
+
+    frames: "Future[list[CodedFrame] | None]"
+    packets: "list[Packet[VideoStream]]"
+
+
+def _take(gop: _Decoding, decoder: VideoCodecContext, first_seconds: float) -> Iterable[CodedFrame]:
+    frames = gop.frames.result()
+    if frames is not None:
+        return frames
+    return _converted(_decode_past_damage(vector_decoder(decoder.name, decoder), gop.packets), first_seconds)
 
 
 class _Pair(NamedTuple):
@@ -149,10 +165,18 @@ def _starts_apart(pair: _Pair, reader: HeaderReader, codec: str) -> bool:
 
 
 def _decode_apart(
-    like: VideoCodecContext, packets: "list[Packet[VideoStream]]", first_seconds: float
-) -> list[CodedFrame]:
-    """Decode one GOP with a decoder of its own."""
-    return list(_converted(_decode_past_damage(vector_decoder(like.name, like), packets), first_seconds))
+    like: VideoCodecContext, packets: "list[Packet[VideoStream]]", first_seconds: float, most_bytes: int
+) -> list[CodedFrame] | None:
+    """Decode one GOP with a decoder of its own; None as soon as its frames take more than `most_bytes`."""
+    frames: list[CodedFrame] = []
+    taken = 0
+    for frame in _converted(_decode_past_damage(vector_decoder(like.name, like), packets), first_seconds):
+        taken += frame.picture.nbytes
+        # Frames may be larger than the container's header says.
+        if taken > most_bytes:
+            return None
+        frames.append(frame)
+    return frames
 
 
 def _decode_past_damage(

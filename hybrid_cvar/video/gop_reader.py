@@ -22,7 +22,7 @@ from hybrid_cvar.video.live import read_live_gops
 from hybrid_cvar.video.packet_cursor import PacketCursor
 from hybrid_cvar.video.packet_scan import GopSpan, PacketScan
 from hybrid_cvar.video.reencoder import Reencoder
-from hybrid_cvar.video.stream_info import MOST_BYTES_ASKED_FOR, check_request, inspect_video
+from hybrid_cvar.video.stream_info import check_request, inspect_video, most_bytes
 
 __all__ = ["GopSource", "decode_gops", "locate_gops", "no_readable_gop", "read_gops"]
 
@@ -38,6 +38,7 @@ class GopSource:
         info: its probe.
         scan: its packets.
         timesteps: P-frames that are taken of each.
+        domain: that was asked for.
         gops: GOPs and pieces of longer ones that `decode_gops` gives if nothing is damaged.
     """
 
@@ -45,6 +46,7 @@ class GopSource:
     info: VideoInfo
     scan: PacketScan
     timesteps: int
+    domain: str
     gops: int
 
 
@@ -108,14 +110,14 @@ def locate_gops(path: Path, timesteps: int, domain: str = "auto") -> GopSource:
     """
     info, scan = inspect_video(path, timesteps, domain)
     length = timesteps + 1
-    gops = scan.pictures // length if info.transcoded else sum(gop.frames // length for gop in scan.gops)
+    gops = scan.shown // length if info.transcoded else sum(gop.frames // length for gop in scan.gops)
     if not gops:
         raise ShortVideoError(
             f"{path}: {scan.pictures} frames",
             f"a GOP needs {length} (an I-frame and {timesteps} P-frames)",
             "give a longer video, or copy it again if it was cut off",
         )
-    return GopSource(path, info, scan, timesteps, gops)
+    return GopSource(path, info, scan, timesteps, domain, gops)
 
 
 def no_readable_gop(source: GopSource) -> CorruptVideoError:
@@ -146,7 +148,7 @@ def decode_gops(
         str(source.path),
         source.timesteps,
         accumulated=accumulated,
-        most_bytes=MOST_BYTES_ASKED_FOR,
+        most_bytes=most_bytes("native" if source.info.transcoded else source.domain),
         upright=not source.info.transcoded,
     )
     if not source.info.transcoded:
@@ -167,12 +169,12 @@ def _native_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iter
     scan, length = source.scan, source.timesteps + 1
     position = 0
     with PacketCursor(source.path) as cursor:
-        for span, keyframe in zip(scan.gops, scan.keyframes, strict=True):
+        for span in scan.gops:
             first, position = position, position + span.frames // length
             # Later positions are wanted if earlier ones are: the last one answers for the GOP.
             if first == position or not wanted(position - 1):
                 continue
-            cursor.go_to(keyframe)
+            cursor.go_to(span.keyframe)
             times = GopTimes(scan.first_seconds, span.seconds, source.info.frames_per_second)
             pieces = map(wanted, range(first, position))
             yield from builder.cut(_decode_span(cursor, span), span.index, times, pieces)
@@ -187,7 +189,7 @@ def _all_transcoded_gops(source: GopSource, builder: GopBuilder) -> Iterator[Gop
     """Frame after frame; every T + 1 that can be decoded are a GOP."""
     reencoder = _reencoder(source, builder)
     with PacketCursor(source.path) as cursor:
-        frames = reencoder.scale(decode_what_can_be(cursor.decoder, cursor.read()))
+        frames = reencoder.scale(_frames_from_first_keyframe(cursor, source.scan))
         with closing(in_background(frames, reencoder.length)) as ahead:
             for position in count():
                 gop = reencoder.next_gop(ahead, position)
@@ -196,11 +198,21 @@ def _all_transcoded_gops(source: GopSource, builder: GopBuilder) -> Iterator[Gop
                 yield gop
 
 
+def _frames_from_first_keyframe(cursor: PacketCursor, scan: PacketScan) -> Iterator[VideoFrame]:
+    """All that can be decoded; not what needs pictures from before the file's beginning."""
+    if scan.entries:
+        cursor.go_to(scan.entries[0])
+    frames = decode_what_can_be(cursor.decoder, cursor.read())
+    if scan.presentation:
+        return (frame for frame in frames if _shown_from(frame, scan.presentation[0]))
+    return frames
+
+
 def _counted_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
     """The wanted ones of these, where the frames' times cannot be believed: all are decoded."""
     reencoder = _reencoder(source, builder)
     with PacketCursor(source.path) as cursor:
-        frames = decode_what_can_be(cursor.decoder, cursor.read())
+        frames = _frames_from_first_keyframe(cursor, source.scan)
         for position in range(source.gops):
             if wanted(position):
                 gop = reencoder.next_gop(reencoder.scale(frames), position)
@@ -224,7 +236,7 @@ def _sought_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Want
             if not wanted(position):
                 continue
             start = scan.presentation[position * reencoder.length]
-            keyframe = scan.keyframe_before(start)
+            keyframe = scan.entry_before(start)
             if keyframe is not None and keyframe.position > cursor.position:
                 cursor.go_to(keyframe)
                 cursor.decoder.flush_buffers()

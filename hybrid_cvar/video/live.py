@@ -16,9 +16,9 @@ from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
 from hybrid_cvar.video.packet_scan import Coded, coded_picture, look_ahead, packet_seconds
 from hybrid_cvar.video.reencoder import Reencoder
 from hybrid_cvar.video.stream_info import (
-    MOST_BYTES_ASKED_FOR,
     codec_obstacle,
     describe_stream,
+    most_bytes,
 )
 
 __all__ = ["read_live_gops"]
@@ -62,32 +62,42 @@ def read_live_gops(
         info = describe_stream(name, container, stream, obstacle, timesteps, domain)
         on_info(info)
         native = reader is not None and not info.transcoded
-        builder = GopBuilder(name, timesteps, accumulated=accumulated, most_bytes=MOST_BYTES_ASKED_FOR, upright=native)
+        builder = GopBuilder(
+            name,
+            timesteps,
+            accumulated=accumulated,
+            most_bytes=most_bytes(domain if native else "native"),
+            upright=native,
+        )
         if native and reader is not None:
             coded = chain(head, ((packet, coded_picture(packet, reader)) for packet in packets))
             gops = _native(coded, stream, builder, name)
         else:
             rest = chain((packet for packet, _ in head), packets)
             frames = decode_what_can_be(stream.codec_context, rest)
-            gops = _transcoded(frames, name, builder, timesteps)
+            gops = _transcoded(frames, name, builder, timesteps, stream)
         for gop in gops:
             found = True
             yield gop
+        container_name = container.format.name
     if not found:
+        # MP4 keeps its index at the end unless told otherwise, and a stream cannot be read from there.
+        at_end = "give the file itself, or write it with `-movflags +faststart`, or as MPEG-TS"
         raise ShortVideoError(
             f"{name}: ended before a whole GOP",
             f"a GOP needs {timesteps + 1} frames (an I-frame and {timesteps} P-frames)",
-            "check that the stream is sending, or read it with the domain transcode",
+            at_end if "mp4" in container_name else "check that the stream is sending, or use the domain transcode",
         )
 
 
 def _native(coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, name: str) -> Iterator[Gop]:
     decoder, rate = stream.codec_context, float(stream.average_rate or 0)
-    started = 0
+    started = pictures = 0
 
     def gop_number(item: Coded) -> int:
-        nonlocal started
+        nonlocal started, pictures
         started += item[1] is not None and item[1].random_access
+        pictures += item[1] is not None
         return started
 
     first_seconds: float | None = None
@@ -95,7 +105,7 @@ def _native(coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, na
         if not number:
             continue
         head = next(group)
-        seconds = packet_seconds(head[0])
+        seconds = packet_seconds(head[0], otherwise=(pictures - 1) / rate if rate else 0.0)
         first_seconds = seconds if first_seconds is None else first_seconds
         frames = decode_gop(decoder, _sound_packets(chain([head], group), name))  # noqa: B031
         yield from builder.cut(frames, number - 1, GopTimes(first_seconds, seconds, rate), repeat(True))
@@ -115,11 +125,16 @@ def _sound_packets(coded: Iterator[Coded], name: str) -> "Iterator[Packet[VideoS
         yield packet
 
 
-def _transcoded(frames: Iterator[VideoFrame], name: str, builder: GopBuilder, timesteps: int) -> Iterator[Gop]:
+def _transcoded(
+    frames: Iterator[VideoFrame], name: str, builder: GopBuilder, timesteps: int, stream: VideoStream
+) -> Iterator[Gop]:
     first = next(frames, None)
     if first is None:
         return
-    reencoder = Reencoder(name, builder, timesteps, first.time or 0.0, 0.0)
+    # AVI has no presentation times: where pictures are reordered, frames are counted.
+    counted = stream.container.format.name == "avi" and stream.codec_context.has_b_frames
+    first_seconds = None if counted else first.time
+    reencoder = Reencoder(name, builder, timesteps, first_seconds, float(stream.average_rate or 0))
     scaled = reencoder.scale(chain([first], frames))
     for index in count():
         gop = reencoder.next_gop(scaled, index)

@@ -29,6 +29,7 @@ class PacketCursor:
 
     A container's index may be missing or wrong. So after a seek packets are read until the keyframe itself comes,
     known by time, size and checksum; if it does not, the file is read from its start, and no more seeks are tried.
+    To a keyframe that is not alone in these, packets are read from where the file stands.
 
     Args:
         path: the file.
@@ -60,7 +61,9 @@ class PacketCursor:
 
     def go_to(self, keyframe: Keyframe) -> None:
         """Make a keyframe the next packet; it must not lie behind."""
-        if keyframe.position - self._position > WORTH_A_SEEK and self._seekable and not self._seek(keyframe):
+        known = keyframe.pts is not None and keyframe.fingerprint is not None
+        far = keyframe.position - self._position > WORTH_A_SEEK
+        if known and far and self._seekable and not self._seek(keyframe):
             self._seekable = False
             self._opened.close()
             self._open()
@@ -92,10 +95,8 @@ class PacketCursor:
         return packet
 
     def _seek(self, keyframe: Keyframe) -> bool:
-        if keyframe.pts is None:
-            return False
         try:
-            self._container.seek(keyframe.pts, stream=self._stream, backward=True)
+            self._container.seek(keyframe.pts or 0, stream=self._stream, backward=True)
         except FFmpegError:
             return False
         self._packets = read_packets(self._container, self._stream)

@@ -6,11 +6,12 @@ keyframe flags and times are taken.
 """
 
 import zlib
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import islice
+from itertools import islice, pairwise
 
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -33,26 +34,11 @@ Fingerprint = tuple[int | None, int, int]
 Coded = tuple["Packet[VideoStream]", CodedPicture | None]
 """A packet and the picture that it holds."""
 
+ENTRIES_APART = 8
+"""Packets; among keyframes that lie closer, as in video of nothing else, some are kept."""
+
 LOOK_AHEAD = 300
 """Packets of a stream that may come before the first whole GOP, which decides how it is read."""
-
-
-@dataclass(frozen=True)
-class GopSpan:
-    """The packets of one GOP.
-
-    Attributes:
-        index: position among all GOPs of the video, from 0.
-        first_packet, last_packet: positions in the order of `container.read_packets`; the first holds the I-frame.
-        frames: pictures, the I-frame counted, up to where one is missing.
-        seconds: presentation time of the I-frame's packet.
-    """
-
-    index: int
-    first_packet: int
-    last_packet: int
-    frames: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -62,12 +48,31 @@ class Keyframe:
     Attributes:
         position: in the order of `container.read_packets`.
         pts: presentation time, units of the stream's time base; None if the container has none.
-        fingerprint: tells it from other packets; see `fingerprint`.
+        fingerprint: what it is known by after a seek; None if another keyframe has the same.
     """
 
     position: int
     pts: int | None
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
+
+
+@dataclass(frozen=True)
+class GopSpan:
+    """The packets of one GOP.
+
+    Attributes:
+        index: position among all GOPs of the video, from 0.
+        keyframe: the packet of its I-frame.
+        last_packet: position in the order of `container.read_packets`.
+        frames: pictures, the I-frame counted, up to where one is missing.
+        seconds: presentation time of the I-frame's packet.
+    """
+
+    index: int
+    keyframe: Keyframe
+    last_packet: int
+    frames: int
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,37 +80,45 @@ class PacketScan:
     """What one pass over the packets found.
 
     Attributes:
-        gops: every GOP, in file order; packets before the first I-frame belong to none.
+        gops: every GOP, in file order, where headers are read, else none; packets before the first I-frame belong to
+            none.
+        gop_frames: frames of every GOP, by the container's flags where headers are not read.
         pictures: packets that hold a picture.
         types: pictures of each type; empty where headers are not read.
         reference_frames: the most that a block may choose its reference from; 0 where headers are not read.
         obstacle: why motion is not from the previous picture alone, empty if it is.
-        keyframes: in file order.
-        presentation: every shown picture's time, rising, units of the time base; empty where the times cannot be
-            believed: some are missing, two are the same, or they rise in file order though the file has B-frames (AVI
-            stores none, and FFmpeg's guess is decoding time).
+        entries: keyframes for those who go by presentation time, not all where they lie close; in file order.
+        presentation: every shown picture's time from the first keyframe on, rising, units of the time base; empty where
+            the times cannot be believed: some are missing, two are the same, or they rise in file order though the
+            file has B-frames (AVI stores none, and FFmpeg's guess is decoding time).
         first_seconds: the earliest presentation time.
         seconds: from there to the latest one.
     """
 
     gops: tuple[GopSpan, ...]
+    gop_frames: "array[int]"
     pictures: int
     types: Counter[PictureType]
     reference_frames: int
     obstacle: str
-    keyframes: tuple[Keyframe, ...]
-    presentation: tuple[int, ...]
+    entries: tuple[Keyframe, ...]
+    presentation: "array[int]"
     first_seconds: float
     seconds: float
 
     @property
     def longest_gop(self) -> int:
         """Frames of the longest GOP, 0 where there is none."""
-        return max((gop.frames for gop in self.gops), default=0)
+        return max(self.gop_frames, default=0)
 
-    def keyframe_before(self, pts: int) -> Keyframe | None:
+    @property
+    def shown(self) -> int:
+        """Pictures that a decoder gives out, as far as packets tell."""
+        return len(self.presentation) or self.pictures
+
+    def entry_before(self, pts: int) -> Keyframe | None:
         """The last keyframe that is shown at `pts` (units of the time base) or before; None if there is none."""
-        earlier = (keyframe for keyframe in self.keyframes if keyframe.pts is not None and keyframe.pts <= pts)
+        earlier = (keyframe for keyframe in self.entries if keyframe.pts is not None and keyframe.pts <= pts)
         return max(earlier, key=lambda keyframe: keyframe.position, default=None)
 
 
@@ -133,11 +146,12 @@ def scan_packets(
         The scan.
     """
     marks: list[_Mark] = []
-    keyframes: list[Keyframe] = []
-    presentation: list[int | None] = []
+    gop_frames, presentation = array("q"), array("q")
+    entries: list[Keyframe] = []
     types: Counter[PictureType] = Counter()
     references = pictures = position = 0
     obstacle = ""
+    all_timed = True
     first_seconds: float | None = None
     last_seconds = 0.0
     for position, packet in enumerate(packets, start=1):
@@ -152,30 +166,40 @@ def scan_packets(
         seconds = packet_seconds(packet, (position - 1) / frames_per_second if frames_per_second > 0 else 0.0)
         first_seconds = seconds if first_seconds is None else min(first_seconds, seconds)
         last_seconds = max(last_seconds, seconds)
+        starts = picture.random_access or (packet.is_keyframe and picture.type is PictureType.INTRA)
+        if starts and (not entries or position - 1 - entries[-1].position >= ENTRIES_APART):
+            entries.append(Keyframe(position - 1, packet.pts, fingerprint(packet)))
         if picture.random_access:
-            marks.append(_Mark(position - 1, seconds))
-            keyframes.append(Keyframe(position - 1, packet.pts, fingerprint(packet)))
-        if marks:
-            marks[-1].lost |= picture.lost
-            marks[-1].frames += not marks[-1].lost
-        if not packet.is_discard:
-            presentation.append(packet.pts)
-    ends = [mark.first_packet - 1 for mark in marks[1:]] + [position - 1]
+            gop_frames.append(0)
+            if reader is not None:
+                marks.append(_Mark(Keyframe(position - 1, packet.pts, fingerprint(packet)), seconds))
+        if gop_frames and not (marks and marks[-1].lost):
+            if marks:
+                marks[-1].lost = picture.lost
+            gop_frames[-1] += not picture.lost
+        if entries and not packet.is_discard:
+            if packet.pts is None:
+                all_timed = False
+            # What is shown before the first keyframe needs pictures that are not in the file.
+            elif entries[0].pts is None or packet.pts >= entries[0].pts:
+                presentation.append(packet.pts)
+    ends = [mark.keyframe.position - 1 for mark in marks[1:]] + [position - 1]
+    doubled = _doubled([mark.keyframe for mark in marks] + entries)
     gops = tuple(
-        GopSpan(index, mark.first_packet, last, mark.frames, mark.seconds)
-        for index, (mark, last) in enumerate(zip(marks, ends, strict=False))
+        GopSpan(index, _sure(mark.keyframe, doubled), last, frames, mark.seconds)
+        for index, (mark, last, frames) in enumerate(zip(marks, ends, gop_frames, strict=False))
     )
     reorders = types[PictureType.BIDIRECTIONAL] > 0 if reader is not None else reorders
-    times = _presentation(presentation, reorders)
     first_seconds = first_seconds or 0.0
     return PacketScan(
         gops,
+        gop_frames,
         pictures,
         types,
         references,
         obstacle,
-        tuple(keyframes),
-        times,
+        tuple(_sure(keyframe, doubled) for keyframe in entries),
+        _rising(presentation, reorders) if all_timed else array("q"),
         first_seconds,
         max(last_seconds - first_seconds, 0.0),
     )
@@ -225,22 +249,36 @@ def look_ahead(packets: "Iterator[Packet[VideoStream]]", reader: HeaderReader, l
 class _Mark:
     """A GOP under way."""
 
-    first_packet: int
+    keyframe: Keyframe
     seconds: float
-    frames: int = 0
     lost: bool = False
+
+
+def _doubled(keyframes: list[Keyframe]) -> set[Fingerprint]:
+    """Fingerprints that packets at different positions have, as in a file that was joined from others."""
+    positions: dict[Fingerprint, int] = {}
+    doubled = set()
+    for keyframe in keyframes:
+        mark = keyframe.fingerprint
+        if mark is not None and positions.setdefault(mark, keyframe.position) != keyframe.position:
+            doubled.add(mark)
+    return doubled
+
+
+def _sure(keyframe: Keyframe, doubled: set[Fingerprint]) -> Keyframe:
+    return replace(keyframe, fingerprint=None) if keyframe.fingerprint in doubled else keyframe
 
 
 def _picture_by_flags(packet: "Packet[VideoStream]") -> CodedPicture:
     return CodedPicture(PictureType.INTRA if packet.is_keyframe else PictureType.PREDICTED, packet.is_keyframe)
 
 
-def _presentation(times: list[int | None], reorders: bool) -> tuple[int, ...]:
-    known = [time for time in times if time is not None]
-    rising = sorted(known)
-    if len(known) < len(times) or len(set(known)) < len(known) or (reorders and rising == known):
-        return ()
-    return tuple(rising)
+def _rising(times: "array[int]", reorders: bool) -> "array[int]":
+    """The times in order, none if two are the same or they rise in file order though pictures are reordered."""
+    rising = array("q", sorted(times))
+    if any(a == b for a, b in pairwise(rising)) or (reorders and rising == times):
+        return array("q")
+    return rising
 
 
 def packet_seconds(packet: "Packet[VideoStream]", otherwise: float = 0.0) -> float:

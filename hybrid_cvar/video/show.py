@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hybrid_cvar.atomic_file import check_writable, write_atomically
-from hybrid_cvar.errors import ConfigError, OutputError
+from hybrid_cvar.errors import ConfigError, OutputError, UnsupportedVideoError
 from hybrid_cvar.records import Gop, VideoInfo
-from hybrid_cvar.video.container import open_video
+from hybrid_cvar.video.container import is_stream, open_video, source_name
 from hybrid_cvar.video.figure import accumulate, figure_scale
 from hybrid_cvar.video.figure_sheet import SMALLEST_WIDTH, FigureTitle, compose_instant, compose_sheet
 from hybrid_cvar.video.gop_reader import GopSource, decode_gops, locate_gops, no_readable_gop
@@ -65,7 +65,7 @@ class Shown:
 
 
 def show_video(
-    path: Path,
+    video: Path | str,
     output: Path,
     *,
     at_seconds: float | None = None,
@@ -79,7 +79,7 @@ def show_video(
     """Draw a GOP as a sheet, or several as a film; the file appears when it is complete.
 
     Args:
-        path: the video.
+        video: the file.
         output: ends in `.png` (one GOP) or `.mp4` (H.264; each GOP's I-frame and its `timesteps` P-frames).
         at_seconds: the GOP that is shown, or the first one, holds this time. If None, the sheet shows the GOP with
             most accumulated motion of 16 spread evenly over the video, and the film lies around it.
@@ -95,6 +95,11 @@ def show_video(
         ConfigError: a value is out of range, or the output has another ending.
         OutputError: the output cannot be written.
     """
+    if is_stream(video):
+        raise UnsupportedVideoError(
+            f"{source_name(video)}: a stream", "a figure looks through a file", "save some of the stream to one first"
+        )
+    path = Path(video)
     kind = output.suffix.lower()
     if kind not in FORMATS:
         raise ConfigError(f"{output} ends in {output.suffix or 'nothing'}", f"a figure is a {' or a '.join(FORMATS)}")

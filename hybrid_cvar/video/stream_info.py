@@ -26,6 +26,7 @@ __all__ = [
     "codec_obstacle",
     "describe_stream",
     "inspect_video",
+    "most_bytes",
     "native_refused",
     "probe_video",
     "transcode_reason",
@@ -126,7 +127,12 @@ def inspect_video(path: Path, timesteps: int, domain: str) -> tuple[VideoInfo, P
         kind = "without B-frames" if codec != "h264" else "with one reference frame and no B-frames"
         reason = f"{codec} {kind}: its own GOPs are read"
     orientation, interlaced = _first_frame(path)
-    reason += _cut_off(scan, promised_frames, info)
+    missing = _missing_at_end(scan, promised_frames, info)
+    info = replace(info, frames_missing=missing)
+    if missing:
+        reason += f"; {missing} of {promised_frames} frames are missing, it was cut off"
+    if scan.pictures <= timesteps:
+        reason += f"; too short: {scan.pictures} frames, where a GOP needs {timesteps + 1}"
     return _extend(
         info, scan, bool(obstacle) or domain == "transcode", reason, orientation, interlaced, timesteps
     ), scan
@@ -157,11 +163,16 @@ def codec_obstacle(stream: VideoStream, timesteps: int, domain: str) -> str:
     codec, decoder = stream.codec.canonical_name, stream.codec_context
     if header_reader(codec, decoder.extradata) is None:
         return codec
-    most = MOST_BYTES_ASKED_FOR if domain == "native" else MOST_BYTES_BY_ITSELF
+    most = most_bytes(domain)
     needed = decoder.width * decoder.height * timesteps * BYTES_PER_PIXEL_AND_STEP
     if needed > most:
         return f"{codec} of {decoder.width}x{decoder.height}, whose GOPs take {needed >> 20} MB ({most >> 20} at most)"
     return ""
+
+
+def most_bytes(domain: str) -> int:
+    """Of motion and residual of one GOP that is read natively."""
+    return MOST_BYTES_ASKED_FOR if domain == "native" else MOST_BYTES_BY_ITSELF
 
 
 def native_refused(name: str, obstacle: str) -> UnsupportedVideoError:
@@ -197,9 +208,9 @@ def _extend(
     interlaced: bool,
     timesteps: int,
 ) -> VideoInfo:
-    lengths = [gop.frames for gop in scan.gops] or [0]
+    lengths = scan.gop_frames or [0]
     structure = GopStructure(
-        gops=len(scan.gops),
+        gops=len(scan.gop_frames),
         shortest=min(lengths),
         median=float(median(lengths)),
         longest=max(lengths),
@@ -233,16 +244,14 @@ def _first_frame(path: Path) -> tuple[Orientation, bool]:
     return UPRIGHT, False
 
 
-def _cut_off(scan: PacketScan, promised_frames: int, info: VideoInfo) -> str:
-    """What to say of a file with fewer frames, and ending sooner, than its header promises; empty if it does not.
+def _missing_at_end(scan: PacketScan, promised_frames: int, info: VideoInfo) -> int:
+    """Frames that a header promises and that the file, ending sooner, does not have; 0 if few.
 
     A header's own count is often off by one or two; and frames that a recorder dropped are missing without an end.
     """
     missing = promised_frames - scan.pictures
     early = promised_frames - scan.seconds * info.frames_per_second
-    if min(missing, early) <= FEW_FRAMES:
-        return ""
-    return f"; {missing} of {promised_frames} frames are missing, it was cut off"
+    return missing if min(missing, early) > FEW_FRAMES else 0
 
 
 def _rate(stream: VideoStream) -> float:

@@ -107,5 +107,5 @@ def _survey(video: str, timesteps: int, domain: str) -> SurveyedVideo:
         return SurveyedVideo(probe_video(video, timesteps=timesteps, domain=domain), (), 0)
     path = Path(video)
     info, scan = inspect_video(path, timesteps, domain)
-    runs = tuple(GopRun(frames, len(list(gops))) for frames, gops in groupby(gop.frames for gop in scan.gops))
+    runs = tuple(GopRun(frames, len(list(gops))) for frames, gops in groupby(scan.gop_frames))
     return SurveyedVideo(info, runs, path.stat().st_size if path.is_file() else 0)

@@ -154,3 +154,23 @@ def test_background_works_ahead_so_far_and_ends_when_closed():
     assert len(reading_threads()) == 1
     ahead.close()
     assert closed.is_set() and not reading_threads() and len(made) <= 7
+
+
+def test_frames_larger_than_the_header_says_do_not_wait_in_memory(tmp_path, encode, pictures, monkeypatch):
+    options = {"x264-params": "ref=1:bframes=0:keyint=30:scenecut=0"}
+    small = encode(pictures[:24], codec="libx264", container="h264", **options)
+    large = [np.tile(picture, (5, 5, 1)) for picture in pictures[:30]]
+    path = tmp_path / "grows.h264"
+    path.write_bytes(small + encode(large, codec="libx264", container="h264", **options))
+    monkeypatch.setattr(frame_reader, "MOST_BYTES_AHEAD", 3 * 40 * 3 * 98 * 66)
+    refused = []
+    plain_apart = frame_reader._decode_apart
+
+    def watched(*given):
+        frames = plain_apart(*given)
+        refused.append(frames is None)
+        return frames
+
+    monkeypatch.setattr(frame_reader, "_decode_apart", watched)
+    shapes = [frame.picture.shape for frame in read_frames(path, workers=2)]
+    assert shapes == [(66, 98, 3)] * 24 + [(330, 490, 3)] * 30 and refused == [False, True]

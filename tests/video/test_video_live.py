@@ -3,6 +3,7 @@
 import http.server
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from hybrid_cvar.errors import ShortVideoError, UnsupportedVideoError, VideoError
 from hybrid_cvar.records import InputSpec
-from hybrid_cvar.video import probe_video, read_clips, read_frames, read_gops
+from hybrid_cvar.video import container, probe_video, read_clips, read_frames, read_gops
 
 X264 = {"x264-params": "ref=1:bframes=0:keyint=12:min-keyint=12:scenecut=0"}
 B_FRAMES = {"x264-params": "ref=3:bframes=2:keyint=12"}
@@ -210,3 +211,81 @@ def test_an_address_does_not_lead_to_files(tmp_path, encode, pictures):
         with pytest.raises(VideoError):
             list(read_gops(f"http://127.0.0.1:{server.server_port}/list.m3u8"))
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("codec", "container", "options"),
+    [("libx264", "h264", X264), ("libx264", "h264", B_FRAMES), ("libx264", "avi", B_FRAMES), ("mpeg4", "m4v", {})],
+)
+def test_times_where_the_stream_carries_none(tmp_path, encode, pictures, codec, container, options):
+    path = tmp_path / "clip"
+    path.write_bytes(encode(pictures, codec=codec, container=container, **options))
+    streamed = [gop.pts_seconds for gop in read_gops(io.BytesIO(path.read_bytes()))]
+    assert streamed == pytest.approx([0, 0.48, 0.96])
+    assert [gop.pts_seconds for gop in read_gops(path)] == pytest.approx(streamed)
+
+
+def test_a_stream_that_falls_silent_says_so(stream, monkeypatch):
+    path, _ = stream
+    content = path.read_bytes()
+    silent = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content)
+            self.wfile.flush()
+            silent.wait(20)
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setattr(container, "STREAM_TIMEOUT_SECONDS", 2.0)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gops = read_gops(f"http://127.0.0.1:{server.server_port}/clip")
+        try:
+            assert next(gops).iframe.any()
+            with pytest.raises(VideoError, match="no data for 2 s; a stream must go on sending"):
+                list(gops)
+        finally:
+            silent.set()
+            server.shutdown()
+
+
+def test_an_mp4_whose_index_is_at_its_end(encode, pictures):
+    class Pipe(io.RawIOBase):
+        def __init__(self, content):
+            self.rest = io.BytesIO(content)
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self.rest.readinto(buffer)
+
+    rng = np.random.default_rng(1)
+    noise = [rng.integers(0, 256, (256, 340, 3)).astype(np.uint8) for _ in range(36)]
+    content = encode(noise, codec="libx264", container="mp4", **X264)
+    assert len(content) > 1_000_000
+    with pytest.raises(ShortVideoError, match="ended before a whole GOP.*faststart"):
+        list(read_gops(Pipe(content)))
+
+
+@pytest.mark.parametrize("command", [["run", "-", "--engine", "native"], ["video", "probe", "-"]])
+def test_ctrl_c_ends_the_wait_for_a_silent_pipe(command):
+    run = subprocess.Popen(
+        [sys.executable, "-m", "hybrid_cvar", *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        time.sleep(6)
+        assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        assert run.wait(15) == 130
+    finally:
+        run.kill()
+        run.communicate()

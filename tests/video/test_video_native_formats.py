@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hybrid_cvar.errors import UnsupportedVideoError
-from hybrid_cvar.video import probe_video, read_frames, read_gops
+from hybrid_cvar.video import probe_video, read_frames, read_gops, stream_info
 
 X264 = {"x264-params": "ref=1:bframes=0:keyint=12:min-keyint=12:scenecut=0"}
 FORMATS = {
@@ -248,3 +248,33 @@ def test_the_domain_can_be_asked_for(dancer, sample):
     assert info.transcoded and info.reason.startswith("asked for: encoded again to 340x256")
     assert next(read_gops(dancer, domain="native")).iframe.shape == (496, 518, 3)
     assert next(read_gops(dancer, domain="transcode")).iframe.shape == (256, 340, 3)
+
+
+def test_gops_that_outgrow_the_limit_in_mid_stream_are_left_out(tmp_path, encode, pictures, monkeypatch):
+    """The probe sees the header's size; frames may become larger."""
+    monkeypatch.setattr(stream_info, "MOST_BYTES_BY_ITSELF", 98 * 66 * 11 * 10)
+    large = [np.tile(picture, (3, 3, 1)) for picture in pictures[:24]]
+    path = tmp_path / "grows.m4v"
+    path.write_bytes(encode(pictures[:24], container="m4v") + encode(large, container="m4v"))
+    assert probe_video(path).domain == "native"
+    assert [gop.iframe.shape for gop in read_gops(path)] == [(66, 98, 3)] * 2
+    assert [gop.iframe.shape for gop in read_gops(path, domain="native")] == [(66, 98, 3)] * 2 + [(198, 294, 3)] * 2
+
+
+def test_what_follows_a_mended_frame_is_left_out(tmp_path, encode):
+    """FFmpeg hides damage in H.264; the frames after it inherit it."""
+    options = {"x264-params": "ref=1:bframes=0:keyint=48:min-keyint=48:scenecut=0"}
+    content = bytearray(encode(scene(162, 130, 96), codec="libx264", container="h264", **options))
+    path = tmp_path / "damaged.h264"
+    path.write_bytes(content)
+    whole = list(read_gops(path))
+    assert [(gop.index, gop.first_frame) for gop in whole] == [(g, f) for g in (0, 1) for f in (0, 12, 24, 36)]
+    slices = [at for at in range(len(content) - 4) if content[at : at + 4] == b"\0\0\1\x41"]
+    # In the 19th frame of the first 48.
+    start = slices[18 * len(slices) // 94] + 30
+    content[start : start + 170] = bytes(value ^ 0x55 for value in content[start : start + 170])
+    path.write_bytes(content)
+    read = list(read_gops(path))
+    assert [(gop.index, gop.first_frame) for gop in read] == [(0, 0), (1, 0), (1, 12), (1, 24), (1, 36)]
+    for gop, sound in zip(read, [whole[0], *whole[4:]], strict=True):
+        np.testing.assert_array_equal(gop.residual, sound.residual)

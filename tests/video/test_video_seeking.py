@@ -147,3 +147,66 @@ def test_times_start_at_the_first_frame_whatever_the_container_says(tmp_path, pi
         path.write_bytes(file.getvalue())
         assert [gop.pts_seconds for gop in read_gops(path)] == pytest.approx([0, 0.48, 0.96])
         assert [clip.pts_seconds for clip in read_clips(path, SPEC).clips] == pytest.approx([0, 0.48, 0.96])
+
+
+def test_keyframes_that_cannot_be_told_apart_are_not_sought(tmp_path, encode):
+    """Two recordings joined: the same black I-frame at the same time, and other P-frames after it."""
+    rng = np.random.default_rng(4)
+    texture = np.repeat(np.repeat(rng.integers(0, 256, (40, 200, 3)), 4, 0), 4, 1).astype(np.uint8)
+    parts = []
+    for step in (1, 5):
+        frames = [texture[40 : 40 + 66, 100 + step * (t % 12) : 198 + step * (t % 12)] for t in range(96)]
+        for first in range(0, 96, 12):
+            frames[first] = np.zeros((66, 98, 3), np.uint8)
+        parts.append(encode(frames, container="mpegts"))
+    path = tmp_path / "joined.ts"
+    path.write_bytes(parts[0] + parts[1])
+    whole = {gop.index: gop for gop in read_gops(path)}
+    assert len(whole) == 16
+    for count in (1, 2, 5):
+        for clip in read_clips(path, SPEC, count).clips:
+            again = cut_clip(whole[clip.gop_index], SPEC)
+            np.testing.assert_array_equal(clip.motion, again.motion)
+            np.testing.assert_array_equal(clip.residual, again.residual)
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx265", {"x265-params": "log-level=none:keyint=40"}),
+        ("libx264", {"x264-params": "ref=3:bframes=3:keyint=60:open-gop=1"}),
+        ("mpeg2video", {"bf": "2"}),
+        ("mpeg4", {"bf": "2"}),
+    ],
+)
+def test_recordings_that_begin_in_mid_stream(tmp_path, long_video, codec, options):
+    """What comes before the first keyframe is in no GOP, however the file is read."""
+    path = long_video(tmp_path / "clip.ts", codec, "mpegts", **options)
+    content = path.read_bytes()
+    start = len(content) // 3 // 188 * 188
+    path.write_bytes(content[start:])
+    whole = list(read_gops(path))
+    sampled = read_clips(path, SPEC, 3)
+    assert len(whole) == sampled.gops
+    for clip in sampled.clips:
+        again = cut_clip(whole[clip.gop_index], SPEC)
+        assert clip.pts_seconds == pytest.approx(again.pts_seconds)
+        np.testing.assert_array_equal(clip.iframe, again.iframe)
+        np.testing.assert_array_equal(clip.motion, again.motion)
+
+
+def test_open_gops_are_sought_too(tmp_path, long_video, monkeypatch):
+    path = long_video(
+        tmp_path / "clip.mkv", "libx264", "matroska", **{"x264-params": "ref=3:bframes=3:keyint=50:open-gop=1"}
+    )
+    decoded = []
+    plain = packet_cursor.PacketCursor.read
+
+    def counting(self, last=None):
+        for packet in plain(self, last):
+            decoded.append(packet.pts)
+            yield packet
+
+    monkeypatch.setattr(packet_cursor.PacketCursor, "read", counting)
+    assert len(read_clips(path, SPEC, 2).clips) == 2
+    assert len(decoded) < 2 * 90

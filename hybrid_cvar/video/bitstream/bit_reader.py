@@ -67,15 +67,6 @@ class BitReader:
             raise HeaderError("the header ends too soon")
         self._position += count
 
-    def marker(self) -> None:
-        """Pass over a marker bit.
-
-        Raises:
-            HeaderError: it is not 1, or none is left.
-        """
-        if not self.flag():
-            raise HeaderError("a marker bit is 0")
-
     def unsigned(self, most: int = (1 << 32) - 2) -> int:
         """The next Exp-Golomb code as an unsigned number, ue(v) (ISO/IEC 14496-10, 9.1).
 
