@@ -194,3 +194,32 @@ def test_help_teaches():
         shown = hybrid_cvar("video", *command, "--help").stdout
         assert [word for word in words if word not in shown] == []
     assert "--domain" in hybrid_cvar("run", "--help").stdout
+
+
+def test_what_was_cut_off_is_converted_and_named(tmp_path):
+    content = SAMPLE_VIDEO.read_bytes()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "cut.avi").write_bytes(content[: len(content) // 2])
+    (tmp_path / "in" / "whole.avi").write_bytes(content)
+    done = hybrid_cvar("video", "convert", tmp_path / "in", tmp_path / "out", "--json", tmp_path / "r.json")
+    assert done.returncode == 1 and "2 converted" in done.stdout
+    assert "converted, but incomplete:" in done.stdout and "cut.avi: " in done.stdout
+    assert "whole.avi: " not in done.stdout
+    converted = json.loads((tmp_path / "r.json").read_text())["converted"]
+    cut, whole = sorted(converted, key=lambda video: video["source"])
+    assert whole["frames_missing"] == 0 and cut["frames"] + cut["frames_missing"] == whole["frames"]
+    probe = hybrid_cvar("video", "probe", tmp_path / "in" / "cut.avi", tmp_path / "in" / "whole.avi", columns=160)
+    assert "frames are missing, it was cut off" in probe.stdout
+
+
+@pytest.mark.parametrize("stream", ["-", "rtsp://127.0.0.1:9/x"])
+def test_show_takes_no_streams(tmp_path, stream):
+    done = hybrid_cvar("video", "show", stream, "-o", tmp_path / "x.png")
+    assert done.returncode == 1 and "a stream; a figure looks through a file" in done.stderr
+
+
+def test_probe_of_a_video_that_is_too_short_says_so(tmp_path):
+    content = SAMPLE_VIDEO.read_bytes()
+    (tmp_path / "short.avi").write_bytes(content[: len(content) // 20])
+    done = hybrid_cvar("video", "probe", tmp_path / "short.avi")
+    assert "too short: " in done.stdout and "where a GOP needs 12" in " ".join(done.stdout.split())
