@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hybrid_cvar.records import InputSpec
-from hybrid_cvar.video import cut_clip, packet_cursor, read_clips, read_gops
+from hybrid_cvar.video import cut_clip, packet_cursor, probe_video, read_clips, read_gops
 from hybrid_cvar.video.gop_reader import decode_gops, locate_gops
 
 LONG_GOPS = {"x264-params": "ref=1:bframes=0:keyint=50:min-keyint=50:scenecut=0"}
@@ -105,17 +105,15 @@ def test_packets_in_between_are_not_even_read(tmp_path, long_video, monkeypatch)
     assert len(read) < 40
 
 
-def test_an_index_that_leads_astray_is_not_trusted(tmp_path, long_video, monkeypatch):
-    """The keyframe is known by its bytes; where a seek does not lead to it, the file is read from the start."""
-    path = long_video(tmp_path / "clip.mp4", "mpeg4", "mp4")
-    right = list(read_clips(path, SPEC, 4).clips)
+def lead_astray(monkeypatch, share):
+    """Every seek goes to this share of the file."""
 
     class Astray:
         def __init__(self, container):
             self.container = container
 
         def seek(self, offset, **options):
-            self.container.seek(self.container.duration // 4 * 3, backward=True)
+            self.container.seek(int(self.container.start_time + self.container.duration * share), backward=True)
 
         def __getattr__(self, name):
             return getattr(self.container, name)
@@ -127,6 +125,13 @@ def test_an_index_that_leads_astray_is_not_trusted(tmp_path, long_video, monkeyp
         self._container = Astray(self._container)
 
     monkeypatch.setattr(packet_cursor.PacketCursor, "_open", opened)
+
+
+def test_an_index_that_leads_astray_is_not_trusted(tmp_path, long_video, monkeypatch):
+    """The keyframe is known by its bytes; where a seek does not lead to it, the file is read from the start."""
+    path = long_video(tmp_path / "clip.mp4", "mpeg4", "mp4")
+    right = list(read_clips(path, SPEC, 4).clips)
+    lead_astray(monkeypatch, 0.75)
     wrong = list(read_clips(path, SPEC, 4).clips)
     for a, b in zip(right, wrong, strict=True):
         assert a.pts_seconds == b.pts_seconds
@@ -149,7 +154,7 @@ def test_times_start_at_the_first_frame_whatever_the_container_says(tmp_path, pi
         assert [clip.pts_seconds for clip in read_clips(path, SPEC).clips] == pytest.approx([0, 0.48, 0.96])
 
 
-def test_keyframes_that_cannot_be_told_apart_are_not_sought(tmp_path, encode):
+def test_keyframes_that_cannot_be_told_apart_are_not_sought(tmp_path, encode, monkeypatch):
     """Two recordings joined: the same black I-frame at the same time, and other P-frames after it."""
     rng = np.random.default_rng(4)
     texture = np.repeat(np.repeat(rng.integers(0, 256, (40, 200, 3)), 4, 0), 4, 1).astype(np.uint8)
@@ -158,11 +163,12 @@ def test_keyframes_that_cannot_be_told_apart_are_not_sought(tmp_path, encode):
         frames = [texture[40 : 40 + 66, 100 + step * (t % 12) : 198 + step * (t % 12)] for t in range(96)]
         for first in range(0, 96, 12):
             frames[first] = np.zeros((66, 98, 3), np.uint8)
-        parts.append(encode(frames, container="mpegts"))
+        parts.append(encode(frames, container="mpegts", sc_threshold="1000000000"))
     path = tmp_path / "joined.ts"
     path.write_bytes(parts[0] + parts[1])
     whole = {gop.index: gop for gop in read_gops(path)}
-    assert len(whole) == 16
+    assert len(whole) == 16 and probe_video(path).domain == "native"
+    lead_astray(monkeypatch, 0.0)
     for count in (1, 2, 5):
         for clip in read_clips(path, SPEC, count).clips:
             again = cut_clip(whole[clip.gop_index], SPEC)
