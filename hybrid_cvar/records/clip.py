@@ -58,7 +58,7 @@ class VideoInfo:
         interlaced: True if the first frame is.
         frames: pictures in the file; 0 for a stream.
         frames_missing: that its header promises after the last of them, as in a file that was cut off.
-        structure: how they are coded; None for a stream.
+        structure: how they are coded; None for a stream, and where it was not asked for.
     """
 
     path: str

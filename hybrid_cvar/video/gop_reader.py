@@ -108,7 +108,7 @@ def locate_gops(path: Path, timesteps: int, domain: str = "auto") -> GopSource:
     Raises:
         As `read_gops`.
     """
-    info, scan = inspect_video(path, timesteps, domain)
+    info, scan = inspect_video(path, timesteps, domain, structure=False)
     length = timesteps + 1
     gops = scan.shown // length if info.transcoded else sum(gop.frames // length for gop in scan.gops)
     if not gops:

@@ -133,6 +133,7 @@ def scan_packets(
     frames_per_second: float,
     *,
     reorders: bool = False,
+    to_the_end: bool = True,
 ) -> PacketScan:
     """Find the GOPs of a stream; nothing is decoded.
 
@@ -140,7 +141,9 @@ def scan_packets(
         packets: from `container.read_packets`.
         reader: of the stream's picture headers; None where its codec has none.
         frames_per_second: rate, for packets that carry no time; 0.0 if unknown.
-        reorders: True if the decoder says that it reorders pictures; asked for where there is no reader.
+        reorders: True if the decoder says that it reorders pictures; asked for where headers are not read.
+        to_the_end: False to read no more headers than keyframes' once an obstacle is found, which takes most of the
+            time; `types` and `reference_frames` then count up to there.
 
     Returns:
         The scan.
@@ -155,11 +158,12 @@ def scan_packets(
     first_seconds: float | None = None
     last_seconds = 0.0
     for position, packet in enumerate(packets, start=1):
-        picture = coded_picture(packet, reader) if reader is not None else _picture_by_flags(packet)
+        needed = to_the_end or not obstacle or packet.is_keyframe
+        picture = coded_picture(packet, reader) if reader is not None and needed else _picture_by_flags(packet)
         if picture is None:
             continue
         pictures += 1
-        if reader is not None:
+        if reader is not None and (to_the_end or not obstacle):
             types[picture.type] += 1
             references = max(references, picture.references)
             obstacle = obstacle or picture.obstacle
@@ -189,7 +193,8 @@ def scan_packets(
         GopSpan(index, _sure(mark.keyframe, doubled), last, frames, mark.seconds)
         for index, (mark, last, frames) in enumerate(zip(marks, ends, gop_frames, strict=False))
     )
-    reorders = types[PictureType.BIDIRECTIONAL] > 0 if reader is not None else reorders
+    if reader is not None and (to_the_end or not obstacle or types[PictureType.BIDIRECTIONAL]):
+        reorders = types[PictureType.BIDIRECTIONAL] > 0
     first_seconds = first_seconds or 0.0
     return PacketScan(
         gops,

@@ -108,14 +108,16 @@ def check_request(timesteps: int, domain: str) -> None:
         raise ConfigError(f"domain = {domain!r}", f"must be one of {', '.join(DOMAINS)}")
 
 
-def inspect_video(path: Path, timesteps: int, domain: str) -> tuple[VideoInfo, PacketScan]:
-    """As `probe_video` for a file; with the scan of its packets."""
+def inspect_video(path: Path, timesteps: int, domain: str, *, structure: bool = True) -> tuple[VideoInfo, PacketScan]:
+    """As `probe_video` for a file; with the scan of its packets. Sooner done without the structure of the GOPs."""
     check_request(timesteps, domain)
     with open_video(path) as (container, stream):
         codec = stream.codec.canonical_name
         reader = header_reader(codec, stream.codec_context.extradata)
         reorders = bool(stream.codec_context.has_b_frames)
-        scan = scan_packets(read_packets(container, stream), reader, _rate(stream), reorders=reorders)
+        scan = scan_packets(
+            read_packets(container, stream), reader, _rate(stream), reorders=reorders, to_the_end=structure
+        )
         obstacle = codec_obstacle(stream, timesteps, domain) or _scan_obstacle(codec, scan, timesteps)
         promised_frames = stream.frames
         info = _describe(str(path), container, stream, transcoded=False, reason="")
@@ -133,9 +135,9 @@ def inspect_video(path: Path, timesteps: int, domain: str) -> tuple[VideoInfo, P
         reason += f"; {missing} of {promised_frames} frames are missing, it was cut off"
     if scan.pictures <= timesteps:
         reason += f"; too short: {scan.pictures} frames, where a GOP needs {timesteps + 1}"
-    return _extend(
-        info, scan, bool(obstacle) or domain == "transcode", reason, orientation, interlaced, timesteps
-    ), scan
+    transcoded = bool(obstacle) or domain == "transcode"
+    info = _extend(info, scan, transcoded, reason, orientation, interlaced, timesteps)
+    return info if structure else replace(info, structure=None), scan
 
 
 def _describe(name: str, container: InputContainer, stream: VideoStream, *, transcoded: bool, reason: str) -> VideoInfo:

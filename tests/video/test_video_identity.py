@@ -1,5 +1,7 @@
 """The identity of the contract, to the last bit, against frames that PyAV alone decoded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,7 +117,7 @@ def test_a_gop_does_not_depend_on_those_before_it(dancer):
 
 def test_two_readings_are_the_same(bikes):
     first, second = read_clips(bikes, InputSpec(size=56)), read_clips(bikes, InputSpec(size=56))
-    assert first.info == second.info == probe_video(bikes)
+    assert first.info == second.info == replace(probe_video(bikes), structure=None)
     for a, b in zip(first.clips, second.clips, strict=True):
         np.testing.assert_array_equal(a.iframe, b.iframe)
         np.testing.assert_array_equal(a.motion, b.motion)
