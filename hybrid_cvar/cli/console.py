@@ -2,6 +2,8 @@
 
 import errno
 import signal
+from threading import Event
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -10,9 +12,10 @@ from rich.progress import Progress, ProgressColumn
 
 from hybrid_cvar.errors import HybridCvarError, LavaError
 
-__all__ = ["hear_ctrl_c", "one_line_errors", "print_error", "progress_bar", "stderr"]
+__all__ = ["hear_ctrl_c", "heed_ctrl_c", "one_line_errors", "print_error", "progress_bar", "stderr"]
 
 stderr = Console(stderr=True)
+_heard = Event()
 
 
 class one_line_errors:
@@ -37,7 +40,19 @@ class one_line_errors:
 
 def hear_ctrl_c() -> None:
     """From here on Ctrl-C is an exception, so that what runs is ended and what is done is kept."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _heard.clear()
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def heed_ctrl_c() -> None:
+    """Raises KeyboardInterrupt if Ctrl-C was heard and its exception lost, as in a callback of a compiled library."""
+    if _heard.is_set():
+        raise KeyboardInterrupt
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _heard.set()
+    raise KeyboardInterrupt
 
 
 def print_error(message: str) -> None:

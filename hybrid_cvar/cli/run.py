@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from hybrid_cvar.cli.console import hear_ctrl_c, one_line_errors, print_error, progress_bar, stderr
+from hybrid_cvar.cli.console import hear_ctrl_c, heed_ctrl_c, one_line_errors, print_error, progress_bar, stderr
 from hybrid_cvar.cli.options import Domain, DomainOption, json_target, refuse_overlap
 
 if TYPE_CHECKING:
@@ -144,12 +144,17 @@ class _RunDisplay:
         return BatchObserver(
             on_start=self._start_video,
             on_video=lambda info, clips: self._progress.update(self._task, total=clips),
-            on_clip=lambda: self._progress.advance(self._task),
+            on_clip=self._count_clip,
             on_report=self._show_report,
             on_failure=self._show_failure,
         )
 
+    def _count_clip(self) -> None:
+        heed_ctrl_c()
+        self._progress.advance(self._task)
+
     def _start_video(self, name: str) -> None:
+        heed_ctrl_c()
         self._progress.remove_task(self._task)
         self._task = self._progress.add_task(escape(Path(name).name), total=None)
 

@@ -80,3 +80,18 @@ def test_ctrl_c_keeps_the_videos_that_are_done(tmp_path):
     assert len(result["videos"]) >= 1
     assert len(result["videos"]) + len(result["failures"]) == 100
     assert f"{len(result['videos'])} of 100 videos done" in stderr
+
+
+def test_ctrl_c_whose_exception_is_lost_is_heeded_at_the_next_clip(monkeypatch):
+    """A callback of a compiled library swallows what is raised in it."""
+    from hybrid_cvar.cli import console
+
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    console.hear_ctrl_c()
+    console.heed_ctrl_c()
+    with pytest.raises(KeyboardInterrupt):
+        console._interrupt(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        console.heed_ctrl_c()
+    console.hear_ctrl_c()
+    console.heed_ctrl_c()
