@@ -28,6 +28,21 @@ def long_video(encode):
     return make
 
 
+@pytest.fixture
+def decoded(monkeypatch):
+    """Times of the packets that are given to a decoder, as they are."""
+    times = []
+    plain = packet_cursor.PacketCursor.read
+
+    def counting(self, last=None):
+        for packet in plain(self, last):
+            times.append(packet.pts)
+            yield packet
+
+    monkeypatch.setattr(packet_cursor.PacketCursor, "read", counting)
+    return times
+
+
 FORMATS = [
     ("mpeg4", "avi", {}),
     ("mpeg4", "mp4", {}),
@@ -74,17 +89,8 @@ def test_sampled_clips_are_those_of_the_whole_reading(tmp_path, long_video, code
         ("libx264", "mp4", {"x264-params": "ref=3:bframes=3:keyint=60"}, 2 * 80),
     ],
 )
-def test_nothing_else_is_decoded(tmp_path, long_video, monkeypatch, codec, container, options, most):
+def test_nothing_else_is_decoded(tmp_path, long_video, decoded, codec, container, options, most):
     path = long_video(tmp_path / "clip", codec, container, **options)
-    decoded = []
-    plain = packet_cursor.PacketCursor.read
-
-    def counting(self, last=None):
-        for packet in plain(self, last):
-            decoded.append(packet.pts)
-            yield packet
-
-    monkeypatch.setattr(packet_cursor.PacketCursor, "read", counting)
     assert len(read_clips(path, SPEC, 2).clips) == 2
     assert 2 * 12 <= len(decoded) <= most
 
@@ -201,18 +207,9 @@ def test_recordings_that_begin_in_mid_stream(tmp_path, long_video, codec, option
         np.testing.assert_array_equal(clip.motion, again.motion)
 
 
-def test_open_gops_are_sought_too(tmp_path, long_video, monkeypatch):
+def test_open_gops_are_sought_too(tmp_path, long_video, decoded):
     path = long_video(
         tmp_path / "clip.mkv", "libx264", "matroska", **{"x264-params": "ref=3:bframes=3:keyint=50:open-gop=1"}
     )
-    decoded = []
-    plain = packet_cursor.PacketCursor.read
-
-    def counting(self, last=None):
-        for packet in plain(self, last):
-            decoded.append(packet.pts)
-            yield packet
-
-    monkeypatch.setattr(packet_cursor.PacketCursor, "read", counting)
     assert len(read_clips(path, SPEC, 2).clips) == 2
     assert len(decoded) < 2 * 90
