@@ -1,25 +1,29 @@
 """Decoded frames with the motion vectors they were coded with, of any video; several GOPs at a time.
 
 Frame threads would hand out other frames' vectors. So cores are kept busy in another way: where decoding can start
-afresh, at the GOPs of a stream whose pictures never reach across them, each thread decodes a GOP of its own.
+afresh, at the GOPs of a stream whose pictures never reach across them, each thread decodes a GOP of its own. Pixels are
+converted as the frames are taken, so that those that wait take half the memory.
 """
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, groupby, islice
+from queue import SimpleQueue
 from typing import NamedTuple
 
+import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from hybrid_cvar.errors import ConfigError, CorruptVideoError
 from hybrid_cvar.records import CodedFrame
-from hybrid_cvar.video.background import usable_cores
+from hybrid_cvar.video.background import Ahead, usable_cores
 from hybrid_cvar.video.bitstream import HeaderReader, header_reader
 from hybrid_cvar.video.bitstream import PictureType as CodedType
 from hybrid_cvar.video.container import (
@@ -40,6 +44,9 @@ __all__ = ["read_frames"]
 
 MOST_BYTES_AHEAD = 128 << 20
 """Of decoded frames that wait for their turn, all threads together; longer GOPs are decoded on one thread."""
+
+GOPS_THAT_WAIT = 2
+"""For a thread to be free, beside those being decoded: GOPs differ in length."""
 
 
 def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator[CodedFrame, None, None]:
@@ -69,7 +76,7 @@ def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator
         packets = chain([first] if first is not None else [], packets)
         reader = header_reader(stream.codec.canonical_name, stream.codec_context.extradata)
         if reader is None or is_stream(source):
-            frames = _converted(decode_what_can_be(stream.codec_context, packets), first_seconds)
+            frames = _converted(_with_vectors(decode_what_can_be(stream.codec_context, packets)), first_seconds)
         else:
             frames = _gop_by_gop(stream.codec_context, packets, reader, workers, first_seconds)
         for frame in frames:
@@ -88,9 +95,14 @@ def _gop_by_gop(
     workers: int,
     first_seconds: float,
 ) -> Iterator[CodedFrame]:
-    most_frames = MOST_BYTES_AHEAD // (workers + 1) // (3 * decoder.width * decoder.height)
-    most_bytes = MOST_BYTES_AHEAD // (workers + 1)
-    waiting: deque[_Decoding] = deque()
+    gops_ahead = workers + GOPS_THAT_WAIT
+    most_bytes = MOST_BYTES_AHEAD // gops_ahead
+    most_frames = most_bytes // (3 * decoder.width * decoder.height)
+    # A GOP leaves its decoder clean, and its picture buffers are worth keeping.
+    decoders: SimpleQueue[VideoCodecContext] = SimpleQueue()
+    for _ in range(workers):
+        decoders.put(vector_decoder(decoder.name, decoder))
+    waiting: deque[Ahead[_Decoded]] = deque()
     started = 0
 
     def gop_number(pair: _Pair) -> int:
@@ -105,33 +117,23 @@ def _gop_by_gop(
                 head = list(islice(gop, most_frames + 1))
                 can_wait = number > 0 and len(head) <= most_frames
                 if can_wait:
-                    frames_of_gop = pool.submit(_decode_apart, decoder, head, first_seconds, most_bytes)
-                    waiting.append(_Decoding(frames_of_gop, head))
-                while waiting and (len(waiting) > workers or not can_wait):
-                    yield from _take(waiting.popleft(), decoder, first_seconds)
+                    waiting.append(Ahead(_decode_with_one_of(decoders, head), most_bytes, _Decoded.byte_count))
+                    pool.submit(waiting[-1].work)
+                while waiting and (len(waiting) >= gops_ahead or not can_wait):
+                    yield from _converted(waiting[0], first_seconds)
+                    waiting.popleft()
                 if not can_wait:
                     # Too long to wait in memory, or what comes before the first I-frame.
                     decode = decode_what_can_be if number == 0 else _decode_past_damage
                     frames = decode(vector_decoder(decoder.name, decoder), chain(head, gop))
-                    yield from _converted(frames, first_seconds)
+                    yield from _converted(_with_vectors(frames), first_seconds)
             while waiting:
-                yield from _take(waiting.popleft(), decoder, first_seconds)
+                yield from _converted(waiting[0], first_seconds)
+                waiting.popleft()
         finally:
+            for ahead in waiting:
+                ahead.stop()
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-class _Decoding(NamedTuple):
-    """A GOP under way: its frames, None if they are too large to wait in memory; and its packets."""
-
-    frames: "Future[list[CodedFrame] | None]"
-    packets: "list[Packet[VideoStream]]"
-
-
-def _take(gop: _Decoding, decoder: VideoCodecContext, first_seconds: float) -> Iterable[CodedFrame]:
-    frames = gop.frames.result()
-    if frames is not None:
-        return frames
-    return _converted(_decode_past_damage(vector_decoder(decoder.name, decoder), gop.packets), first_seconds)
 
 
 class _Pair(NamedTuple):
@@ -164,19 +166,30 @@ def _starts_apart(pair: _Pair, reader: HeaderReader, codec: str) -> bool:
     return next_picture is None or next_picture.type != CodedType.BIDIRECTIONAL
 
 
-def _decode_apart(
-    like: VideoCodecContext, packets: "list[Packet[VideoStream]]", first_seconds: float, most_bytes: int
-) -> list[CodedFrame] | None:
-    """Decode one GOP with a decoder of its own; None as soon as its frames take more than `most_bytes`."""
-    frames: list[CodedFrame] = []
-    taken = 0
-    for frame in _converted(_decode_past_damage(vector_decoder(like.name, like), packets), first_seconds):
-        taken += frame.picture.nbytes
-        # Frames may be larger than the container's header says.
-        if taken > most_bytes:
-            return None
-        frames.append(frame)
-    return frames
+class _Decoded(NamedTuple):
+    """A frame as FFmpeg gives it, and its vectors."""
+
+    frame: VideoFrame
+    vectors: NDArray[np.void]
+
+    def byte_count(self) -> int:
+        """Bytes of its pixels."""
+        return sum(plane.buffer_size for plane in self.frame.planes)
+
+
+def _with_vectors(frames: Iterable[VideoFrame]) -> Iterator[_Decoded]:
+    for frame in frames:
+        yield _Decoded(frame, kept_vectors(frame))
+
+
+def _decode_with_one_of(
+    decoders: "SimpleQueue[VideoCodecContext]", packets: "list[Packet[VideoStream]]"
+) -> Generator[_Decoded, None, None]:
+    decoder = decoders.get()
+    try:
+        yield from _with_vectors(_decode_past_damage(decoder, packets))
+    finally:
+        decoders.put(decoder)
 
 
 def _decode_past_damage(
@@ -185,10 +198,10 @@ def _decode_past_damage(
     return decode_gop(decoder, packets, past_damage=True)
 
 
-def _converted(frames: Iterable[VideoFrame], first_seconds: float) -> Iterator[CodedFrame]:
+def _converted(decoded: Iterable[_Decoded], first_seconds: float) -> Iterator[CodedFrame]:
     """Frames whose pixels can be converted, in our form."""
     reformatter = VideoReformatter()
-    for frame in frames:
+    for frame, vectors in decoded:
         if not fits_limits(frame.width, frame.height):
             continue
         try:
@@ -196,5 +209,4 @@ def _converted(frames: Iterable[VideoFrame], first_seconds: float) -> Iterator[C
         except (FFmpegError, ValueError):
             continue
         seconds = frame.time - first_seconds if frame.time is not None else 0.0
-        kind = PictureType(frame.pict_type).name
-        yield CodedFrame(picture, kept_vectors(frame), kind, max(seconds, 0.0))
+        yield CodedFrame(picture, vectors, PictureType(frame.pict_type).name, max(seconds, 0.0))

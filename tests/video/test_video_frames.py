@@ -1,6 +1,7 @@
 """Frames with their vectors: the same on any number of threads, of any codec; nothing outlives the reading."""
 
 import threading
+import time
 
 import av
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from hybrid_cvar.errors import ConfigError, CorruptVideoError, UnsupportedVideoError
 from hybrid_cvar.video import frame_reader, read_frames
-from hybrid_cvar.video.background import in_background
+from hybrid_cvar.video.background import Ahead, in_background
 from hybrid_cvar.video.motion_field import VECTOR
 
 X264 = {"x264-params": "ref=3:bframes=2:keyint=10:scenecut=0"}
@@ -71,14 +72,14 @@ def test_any_codec(tmp_path, encode, pictures, codec, container, options):
 
 
 def test_gops_too_long_to_wait_are_read_as_they_come(dancer, bikes, monkeypatch):
-    monkeypatch.setattr(frame_reader, "MOST_BYTES_AHEAD", 3 * 40 * 3 * 640 * 272)
+    monkeypatch.setattr(frame_reader, "MOST_BYTES_AHEAD", 4 * 40 * 3 * 640 * 272)
     decoded = []
-    plain_apart = frame_reader._decode_apart
+    plain_apart = frame_reader._decode_with_one_of
     monkeypatch.setattr(
-        frame_reader, "_decode_apart", lambda *given: decoded.append(len(given[1])) or plain_apart(*given)
+        frame_reader, "_decode_with_one_of", lambda *given: decoded.append(len(given[1])) or plain_apart(*given)
     )
     assert_equal(bikes, workers=2)
-    assert decoded and max(decoded) <= 40
+    assert decoded == [30, 8]
 
 
 def test_times_and_types(bikes):
@@ -161,16 +162,22 @@ def test_frames_larger_than_the_header_says_do_not_wait_in_memory(tmp_path, enco
     small = encode(pictures[:24], codec="libx264", container="h264", **options)
     large = [np.tile(picture, (5, 5, 1)) for picture in pictures[:30]]
     path = tmp_path / "grows.h264"
-    path.write_bytes(small + encode(large, codec="libx264", container="h264", **options))
-    monkeypatch.setattr(frame_reader, "MOST_BYTES_AHEAD", 3 * 40 * 3 * 98 * 66)
-    refused = []
-    plain_apart = frame_reader._decode_apart
+    path.write_bytes(small + 2 * encode(large, codec="libx264", container="h264", **options))
+    most = 40 * 3 * 98 * 66
+    monkeypatch.setattr(frame_reader, "MOST_BYTES_AHEAD", 4 * most)
+    held = []
 
-    def watched(*given):
-        frames = plain_apart(*given)
-        refused.append(frames is None)
-        return frames
+    class Watched(Ahead):
+        def _hand_over(self, item, weight):
+            taken = super()._hand_over(item, weight)
+            held.append(self._weight)
+            return taken
 
-    monkeypatch.setattr(frame_reader, "_decode_apart", watched)
-    shapes = [frame.picture.shape for frame in read_frames(path, workers=2)]
-    assert shapes == [(66, 98, 3)] * 24 + [(330, 490, 3)] * 30 and refused == [False, True]
+    monkeypatch.setattr(frame_reader, "Ahead", Watched)
+    frames = read_frames(path, workers=2)
+    shapes = []
+    for frame in frames:
+        shapes.append(frame.picture.shape)
+        time.sleep(0.002)
+    assert shapes == [(66, 98, 3)] * 24 + [(330, 490, 3)] * 60
+    assert most / 2 < max(held) <= most
