@@ -21,5 +21,5 @@ def _can_keep() -> bool:
     return True
 
 
-compiled = numba.njit(cache=_can_keep(), nogil=True)
+compiled = numba.njit(cache=_can_keep(), nogil=True, error_model="numpy")
 """Decorator of every kernel. Kernels start no thread, so a process that has run one may fork."""

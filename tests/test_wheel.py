@@ -35,7 +35,13 @@ def test_wheel_holds_every_data_file(wheel):
     names = set(wheel.namelist())
     wanted = [
         path.relative_to(ROOT).as_posix()
-        for pattern in ("energy/profiles/*.toml", "neuromorphic/*.md", "reporting/templates/*", "assets/**/*")
+        for pattern in (
+            "energy/profiles/*.toml",
+            "neuromorphic/*.md",
+            "neuromorphic/*.toml",
+            "reporting/templates/*",
+            "assets/**/*",
+        )
         for path in (ROOT / "hybrid_cvar").glob(pattern)
         if path.is_file() and "__pycache__" not in path.parts
     ]

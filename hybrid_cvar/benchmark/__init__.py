@@ -6,6 +6,7 @@ A speed is a ratio of two medians that were measured in turn in one run; both me
 """
 
 from hybrid_cvar.benchmark.machine import BenchMachine, describe_machine
+from hybrid_cvar.benchmark.plots import write_plots
 from hybrid_cvar.benchmark.results import BenchFailure, BenchResult, BenchRun, render_bench_json, write_bench_json
 from hybrid_cvar.benchmark.suites import BenchObserver, run_bench, suite_names
 
@@ -20,4 +21,5 @@ __all__ = [
     "run_bench",
     "suite_names",
     "write_bench_json",
+    "write_plots",
 ]

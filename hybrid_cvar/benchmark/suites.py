@@ -49,6 +49,15 @@ def _video_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]
 
 
 @contextmanager
+def _spiking_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
+    from hybrid_cvar.benchmark.real_clips import find_real_clips
+    from hybrid_cvar.benchmark.spiking_suite import SPIKING_ROWS, SpikingBench
+
+    bench = SpikingBench(find_real_clips(), rounds)
+    yield {name: partial(row, bench) for name, row in SPIKING_ROWS.items()}
+
+
+@contextmanager
 def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
     from hybrid_cvar.benchmark.video_fuzz import fuzz_result, run_fuzz
 
@@ -58,6 +67,7 @@ def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]
 # A new suite is a line here; the second says whether `all` runs it.
 _SUITES: Mapping[str, tuple[Callable[[int, BenchObserver], AbstractContextManager[dict[str, Row]]], bool]] = {
     "video": (_video_rows, True),
+    "spiking": (_spiking_rows, True),
     "fuzz": (_fuzz_rows, False),
 }
 

@@ -1,6 +1,7 @@
 """`hybrid-cvar bench`: the benchmark suites."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,7 @@ class Suite(StrEnum):
     """What is measured."""
 
     video = "video"
+    spiking = "spiking"
     fuzz = "fuzz"
     all = "all"
 
@@ -33,6 +35,9 @@ def bench_command(
         typer.Option("--suite", "-s", help="What to measure; may be given several times. all leaves out fuzz."),
     ] = None,
     json_file: JsonOption = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="Draw the results that have a picture, as PNG files.")
+    ] = None,
     rounds: Annotated[
         int, typer.Option("--rounds", "-r", min=1, max=1000, help="Rounds of every timing; medians are reported.")
     ] = 5,
@@ -46,7 +51,7 @@ def bench_command(
     """
     with one_line_errors():
         from hybrid_cvar.atomic_file import check_writable
-        from hybrid_cvar.benchmark import render_bench_json, run_bench, write_bench_json
+        from hybrid_cvar.benchmark import render_bench_json, run_bench, write_bench_json, write_plots
 
         hear_ctrl_c()
         path = json_target(json_file)
@@ -64,6 +69,8 @@ def bench_command(
         if path is not None:
             write_bench_json(run, path)
             stderr.print(f"wrote {escape(str(path))}", highlight=False)
+        for plot in write_plots(run, plots) if plots is not None else ():
+            stderr.print(f"wrote {escape(str(plot))}", highlight=False)
     if run.failures:
         raise typer.Exit(1)
 

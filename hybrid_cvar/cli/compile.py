@@ -26,11 +26,25 @@ def compile_command(
     ] = None,
     clips: Annotated[int, typer.Option("--clips", min=1, max=1000, help="Clips to check parity on.")] = 2,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is there.")] = False,
+    chip: Annotated[
+        list[str] | None,
+        typer.Option("--chip", help="Chip to count resources on: loihi-1 or loihi-2; may be repeated. Both if none."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail on an alarm or a broken limit of a chip; no bundle is left.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the integer map and the resources; run and write nothing.")
+    ] = False,
 ) -> None:
     """Compile a checkpoint to a bundle: partition, quantise, export, and verify before the bundle appears.
 
+    First the resources that the spiking partition takes on a chip, from its sizes alone (modelled). What breaks
+    a chip's limit is a warning.
+
     Verification runs the same clips through every form (float, SLAYER quantised, native, Lava; torch, ONNX
-    Runtime). A mismatch fails the compile and leaves no bundle.
+    Runtime). A mismatch fails the compile and leaves no bundle. A layer that never spikes, spikes in more than
+    half of its steps, saturates, or has many weights at the rails raises an alarm.
 
     Example: [bold]hybrid-cvar compile ckpt.pt -o ckpt.bundle[/]
     """
@@ -38,17 +52,27 @@ def compile_command(
         from hybrid_cvar import assets
         from hybrid_cvar.compiler.bundle_folder import check_compile_paths
         from hybrid_cvar.lava_compat import prepare_slayer
-        from hybrid_cvar.reporting import print_compile_result, print_parity
+        from hybrid_cvar.neuromorphic.capacities import chip_names, load_capacities
+        from hybrid_cvar.reporting import compile_summary
         from hybrid_cvar.video import read_clips
 
         source = checkpoint or assets.DEFAULT_CHECKPOINT
         target = output or Path(f"{source.stem}.bundle")
-        check_compile_paths(source, target, overwrite)
+        chips = chip or chip_names()
+        for name in chips:
+            load_capacities(name)
+        if not dry_run:
+            check_compile_paths(source, target, overwrite)
         prepare_slayer()
-        from hybrid_cvar.compiler.compile import compile_checkpoint
+        from hybrid_cvar.compiler.compile import compile_checkpoint, plan_checkpoint
 
         hear_ctrl_c()
         console = Console()
+        if dry_run:
+            plan_checkpoint(
+                source, strict=strict, chips=chips, on_plan=lambda plan: compile_summary.print_plan(plan, console)
+            )
+            return
         columns = (SpinnerColumn(), TextColumn("{task.description}"))
         with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
             task = progress.add_task("compile")
@@ -57,7 +81,11 @@ def compile_command(
                 target,
                 lambda loaded: read_clips(sample or assets.SAMPLE_VIDEO, loaded.config.input, clips).clips,
                 overwrite=overwrite,
+                strict=strict,
+                chips=chips,
                 on_stage=lambda stage: progress.update(task, description=f"compile {source.name}: {stage}"),
-                on_parity=lambda rows: print_parity(rows, console),
+                on_resources=lambda resources: compile_summary.print_resources(resources, console),
+                on_parity=lambda rows: compile_summary.print_parity(rows, console),
+                on_alarms=lambda alarms: compile_summary.print_alarms(alarms, console),
             )
-        print_compile_result(result, console)
+        compile_summary.print_compile_result(result, console)

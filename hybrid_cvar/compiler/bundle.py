@@ -10,7 +10,16 @@ from typing import Any
 from hybrid_cvar.compiler.spiking_file import read_spiking_file
 from hybrid_cvar.errors import BundleError, ConfigError
 from hybrid_cvar.neuromorphic.layer_spec import StmSpec
-from hybrid_cvar.records import InputSpec
+from hybrid_cvar.records import (
+    ChipFit,
+    CoreBounds,
+    Finding,
+    InputSpec,
+    LayerMap,
+    LayerResources,
+    ParityRow,
+    ResourceReport,
+)
 
 __all__ = [
     "ANN_FILE",
@@ -33,6 +42,31 @@ ANN_FILE = "ann.onnx"
 BUNDLE_FILES = (SPIKING_FILE, ANN_FILE)
 MAX_MANIFEST_BYTES = 16 * 2**20
 RECOMPILE = "compile the checkpoint again"
+
+
+def _names(kind: type) -> set[str]:
+    return {item.name for item in dataclasses.fields(kind)}
+
+
+KNOWN_FIELDS: dict[str, set[str]] = {
+    "": {
+        *("format", "format_version", "model", "trained", "notice", "labels", "input", "spiking", "dense"),
+        *("resources", "parity", "alarms", "checkpoint_sha256", "tools", "sha256", "manifest_sha256"),
+    },
+    "spiking": {"layers", "weight_scale", "membrane_scale", "event_max", "event_rounding"},
+    "spiking.layers": _names(LayerMap) | {"sample_spike_rate", "sample_saturated_share"},
+    "dense": {"inputs", "output", "precision"},
+    "resources": _names(ResourceReport),
+    "resources.layers": _names(LayerResources),
+    "resources.chips": _names(ChipFit),
+    "resources.chips.layers": _names(CoreBounds),
+    "resources.chips.violations": _names(Finding),
+    "parity": {"clips", "rows"},
+    "parity.rows": _names(ParityRow),
+    "alarms": _names(Finding),
+    "sha256": set(BUNDLE_FILES),
+}
+"""Every field that compile writes, by the table it lies in; `input` is checked with its values, `tools` is free."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +119,7 @@ def load_bundle(path: Path) -> Bundle:
         raise BundleError(
             f"{path}: {MANIFEST_FILE} has changed", "a bundle's files must be those that compile wrote", RECOMPILE
         )
+    _refuse_unknown(path, manifest, "")
     for name in BUNDLE_FILES:
         _check_file(path, name, manifest)
     extra = sorted({file.name for file in path.iterdir()} - {*BUNDLE_FILES, MANIFEST_FILE})
@@ -129,7 +164,7 @@ def _field(path: Path, manifest: dict[str, Any], name: str, kind: type) -> Any:
 
 def _input_spec(path: Path, manifest: dict[str, Any]) -> InputSpec:
     fields = _field(path, manifest, "input", dict)
-    known = {item.name for item in dataclasses.fields(InputSpec)}
+    known = _names(InputSpec)
     if set(fields) != known:
         odd = min(set(fields) ^ known)
         raise BundleError(f"{path}: input field {odd!r} is unknown or missing", "nothing is ignored", RECOMPILE)
@@ -168,6 +203,18 @@ def _read_manifest(path: Path) -> dict[str, Any]:
             RECOMPILE,
         )
     return manifest
+
+
+def _refuse_unknown(path: Path, table: dict[str, Any], where: str) -> None:
+    """Nothing in a manifest is ignored: a field that this release does not know may change what the rest means."""
+    for name, value in table.items():
+        full = f"{where}.{name}".removeprefix(".")
+        if name not in KNOWN_FIELDS[where]:
+            raise BundleError(f"{path}: manifest field {full!r} is unknown", "nothing is ignored", RECOMPILE)
+        if full in KNOWN_FIELDS:
+            for inner in value if isinstance(value, list) else [value]:
+                if isinstance(inner, dict):
+                    _refuse_unknown(path, inner, full)
 
 
 def _check_file(path: Path, name: str, manifest: dict[str, Any]) -> None:

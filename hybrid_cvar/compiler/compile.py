@@ -9,6 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hybrid_cvar.compiler.alarms import sample_alarms, saturated_share
 from hybrid_cvar.compiler.bundle import (
     ANN_FILE,
     BUNDLE_FILES,
@@ -22,17 +25,50 @@ from hybrid_cvar.compiler.bundle import (
 )
 from hybrid_cvar.compiler.bundle_folder import check_compile_paths, whole_folder
 from hybrid_cvar.compiler.onnx_export import INPUT_NAMES, OUTPUT_NAME, export_ann
-from hybrid_cvar.compiler.partition import partition_model, write_spiking_file
-from hybrid_cvar.compiler.verify import VerifiedClips, require_parity, verify_partitions
+from hybrid_cvar.compiler.partition import partition_model
+from hybrid_cvar.compiler.spiking_export import write_spiking_file
+from hybrid_cvar.compiler.verify import require_parity, verify_partitions
 from hybrid_cvar.errors import CompileError, ParityError
 from hybrid_cvar.fixed_point import EVENT_MAX, MEMBRANE_SCALE, WEIGHT_SCALE
 from hybrid_cvar.model import Checkpoint, load_checkpoint
-from hybrid_cvar.records import Clip, CompileResult, LayerMap, ParityRow
+from hybrid_cvar.neuromorphic.capacities import chip_names, load_capacities
+from hybrid_cvar.neuromorphic.resources import report_resources
+from hybrid_cvar.records import Clip, CompilePlan, CompileResult, Finding, ParityRow, ResourceReport
 from hybrid_cvar.version import __version__
 
-__all__ = ["compile_checkpoint"]
+__all__ = ["compile_checkpoint", "plan_checkpoint"]
 
 TOOLS = ("torch", "lava-nc", "lava-dl", "onnx", "onnxscript", "onnxruntime", "numpy")
+CHIPS = chip_names()
+
+
+def plan_checkpoint(
+    checkpoint_path: Path,
+    *,
+    strict: bool = False,
+    chips: Sequence[str] = CHIPS,
+    on_plan: Callable[[CompilePlan], None] = lambda plan: None,
+) -> CompilePlan:
+    """What compile would make of a checkpoint, with nothing run and nothing written.
+
+    Args:
+        checkpoint_path: a checkpoint of `save_checkpoint`.
+        strict: a broken limit of a chip is an error.
+        chips: chips to count resources on (`chip_names`).
+        on_plan: given the plan, also when a limit is broken.
+
+    Raises:
+        CheckpointError, ConfigError: the checkpoint cannot be used, or a chip is unknown.
+        CompileError: it cannot be compiled.
+    """
+    capacities = [load_capacities(chip) for chip in chips]
+    checkpoint = load_checkpoint(checkpoint_path)
+    partitions = partition_model(checkpoint.build_model())
+    plan = CompilePlan(checkpoint.config.name, partitions.maps, report_resources(partitions.stm, capacities))
+    on_plan(plan)
+    if strict:
+        _refuse_findings(plan.resources.violations, "broken limit")
+    return plan
 
 
 def compile_checkpoint(
@@ -41,8 +77,12 @@ def compile_checkpoint(
     take_clips: Callable[[Checkpoint], Sequence[Clip]],
     *,
     overwrite: bool = False,
+    strict: bool = False,
+    chips: Sequence[str] = CHIPS,
     on_stage: Callable[[str], None] = lambda stage: None,
+    on_resources: Callable[[ResourceReport], None] = lambda resources: None,
     on_parity: Callable[[Sequence[ParityRow]], None] = lambda rows: None,
+    on_alarms: Callable[[Sequence[Finding]], None] = lambda alarms: None,
 ) -> CompileResult:
     """Compiles a checkpoint; the bundle appears whole or not at all.
 
@@ -51,65 +91,86 @@ def compile_checkpoint(
         output: the bundle's folder.
         take_clips: gives the clips to verify on, for the checkpoint's input spec.
         overwrite: replace a bundle that is there.
+        strict: a broken limit of a chip, or an alarm, fails the compile.
+        chips: chips to count resources on (`chip_names`).
         on_stage: told each stage's name as it begins.
+        on_resources: given what the spiking partition takes, before anything runs.
         on_parity: given the comparisons, also when one fails.
+        on_alarms: given the layers that did something odd on the sample clips; may be none.
 
     Raises:
-        CheckpointError, ConfigError: the checkpoint cannot be used.
+        CheckpointError, ConfigError: the checkpoint cannot be used, or a chip is unknown.
         CompileError: it cannot be compiled; ParityError: two forms disagree.
         OutputError: the bundle cannot be written.
     """
     check_compile_paths(checkpoint_path, output, overwrite)
+    capacities = [load_capacities(chip) for chip in chips]
     on_stage("read checkpoint")
     checkpoint = load_checkpoint(checkpoint_path)
     with whole_folder(output) as folder:
         model = checkpoint.build_model()
+        on_stage("partition and quantise")
+        partitions = partition_model(model)
+        resources = report_resources(partitions.stm, capacities)
+        on_resources(resources)
+        if strict:
+            _refuse_findings(resources.violations, "broken limit")
         on_stage("sample clips")
         clips = take_clips(checkpoint)
         if not clips:
             raise CompileError("no sample clips", "parity is checked on at least one", "give a longer video")
-        on_stage("partition and quantise")
-        partitions = partition_model(model)
-        write_spiking_file(model, partitions.stm, folder / SPIKING_FILE)
         on_stage("export to ONNX")
+        write_spiking_file(model, partitions.stm, folder / SPIKING_FILE)
         export_ann(partitions.ann, checkpoint.config, checkpoint.labels, folder / ANN_FILE)
         on_stage("verify parity")
         verified = verify_partitions(model, partitions, folder / ANN_FILE, clips)
         on_parity(verified.rows)
         require_parity(verified.rows)
-        manifest = _manifest(checkpoint, file_sha256(checkpoint_path), partitions.maps, verified, len(clips))
+        alarms = sample_alarms(partitions.maps, verified.counts)
+        on_alarms(alarms)
+        if strict:
+            _refuse_findings(alarms, "alarm")
+        result = CompileResult(
+            output,
+            checkpoint.config.name,
+            checkpoint.labels,
+            checkpoint.trained,
+            checkpoint.notice,
+            partitions.maps,
+            resources,
+            verified.counts,
+            verified.rows,
+            alarms,
+            len(clips),
+        )
+        manifest = _manifest(checkpoint, file_sha256(checkpoint_path), result)
         manifest["sha256"] = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
         manifest["manifest_sha256"] = manifest_sha256(manifest)
         (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         on_stage("read back")
         _check_read_back(folder, partitions.stm)
-    return CompileResult(
-        output,
-        checkpoint.config.name,
-        checkpoint.labels,
-        checkpoint.trained,
-        checkpoint.notice,
-        partitions.maps,
-        verified.counts,
-        verified.rows,
-        len(clips),
-    )
+    return result
 
 
-def _manifest(
-    checkpoint: Checkpoint, checkpoint_sha256: str, maps: Sequence[LayerMap], verified: VerifiedClips, clips: int
-) -> dict[str, Any]:
-    counts = {layer.name: layer for layer in verified.counts}
-    layers = []
-    for layer in maps:
-        seen = counts[layer.name]
-        layers.append(
-            {
-                **dataclasses.asdict(layer),
-                "sample_spike_rate": seen.spike_rate,
-                "sample_saturated_share": seen.saturated_states / seen.neuron_updates,
-            }
+def _refuse_findings(findings: Sequence[Finding], kind: str) -> None:
+    if findings:
+        first = findings[0]
+        raise CompileError(
+            f"{len(findings)} {kind}(s), the first of {first.subject}: {first.found}",
+            f"{first.rule}; --strict allows none",
+            f"{first.remedy}; no bundle was written",
         )
+
+
+def _manifest(checkpoint: Checkpoint, checkpoint_sha256: str, result: CompileResult) -> dict[str, Any]:
+    layers = [
+        {
+            **dataclasses.asdict(layer),
+            "sample_spike_rate": seen.spike_rate,
+            "sample_saturated_share": saturated_share(seen),
+        }
+        for layer, seen in zip(result.maps, result.counts, strict=True)
+    ]
     return {
         "format": BUNDLE_FORMAT,
         "format_version": BUNDLE_VERSION,
@@ -126,7 +187,9 @@ def _manifest(
             "event_rounding": "toward zero",
         },
         "dense": {"inputs": list(INPUT_NAMES), "output": OUTPUT_NAME, "precision": "fp32"},
-        "parity": {"clips": clips, "rows": [dataclasses.asdict(row) for row in verified.rows]},
+        "resources": dataclasses.asdict(result.resources),
+        "parity": {"clips": result.clips, "rows": [dataclasses.asdict(row) for row in result.parity]},
+        "alarms": [dataclasses.asdict(alarm) for alarm in result.alarms],
         "checkpoint_sha256": checkpoint_sha256,
         "tools": {"hybrid-cvar": __version__, "python": platform.python_version(), **_tool_versions()},
     }
@@ -146,7 +209,7 @@ def _check_read_back(folder: Path, stm: Any) -> None:
     for written, back in zip(stm.streams, read.streams, strict=True):
         for before, after in zip(written.layers, back.layers, strict=True):
             same = all(
-                getattr(before, name) == getattr(after, name)
+                np.array_equal(getattr(before, name), getattr(after, name))
                 for name in ("input_shape", "stride", "padding", "threshold", "decay", "reset", "graded_input")
             )
             if not same or (before.weight != after.weight).any():

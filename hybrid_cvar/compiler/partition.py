@@ -1,20 +1,20 @@
 """Cuts the model at the STM/ANN boundary and turns the spiking side into integers."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import h5py
 import numpy as np
-import torch
 
 from hybrid_cvar.compiler.spiking_file import STREAM_NAMES
 from hybrid_cvar.errors import CompileError, ConfigError
-from hybrid_cvar.fixed_point import WEIGHT_MAX, WEIGHT_MIN, WEIGHT_SCALE
+from hybrid_cvar.fixed_point import DECAY_UNITY, WEIGHT_MAX, WEIGHT_MIN, WEIGHT_SCALE
 from hybrid_cvar.model import ConvLif, DeployedAnn, HybridCvarModel, SpikingTemporalModulator
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec, StreamSpec
 from hybrid_cvar.records import LayerMap
 
-__all__ = ["Partitions", "partition_model", "write_spiking_file"]
+__all__ = ["Partitions", "partition_model"]
+
+WEIGHT_STEP = 2
+"""Integer weights are even: SLAYER's `quantize_8bit` rounds to steps of 2 of 64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,36 +73,28 @@ def _quantise_layer(name: str, block: ConvLif, input_shape: tuple[int, int, int]
         padding=tuple(block.synapse.padding[:2]),
         threshold=block.neuron.threshold_integer,
         decay=block.neuron.decay_integer,
-        reset="soft",
+        reset=block.neuron.reset,
         graded_input=graded,
     )
 
 
 def _map_layer(layer: ConvLifSpec, block: ConvLif) -> LayerMap:
     exact = block.synapse.weight.detach()[..., 0].cpu().numpy().astype(np.float64)
-    error = layer.weight / WEIGHT_SCALE - exact
+    error = np.abs(layer.weight / WEIGHT_SCALE - exact)
     rails = (layer.weight == WEIGHT_MIN) | (layer.weight == WEIGHT_MAX)
+    unclipped = np.rint(exact * (WEIGHT_SCALE / WEIGHT_STEP)) * WEIGHT_STEP
+    thresholds, decays = np.atleast_1d(layer.threshold), np.atleast_1d(layer.decay)
     return LayerMap(
         name=layer.name,
         weight_scale=WEIGHT_SCALE,
         weight_rounding_rms=float(np.sqrt(np.mean(error**2))),
+        weight_rounding_largest=float(error.max()),
         weights_at_rails=float(rails.mean()),
-        threshold_float=float(block.neuron.threshold_value.item()),
-        threshold_integer=layer.threshold,
-        leak_float=float(block.neuron.leak_value.item()),
-        decay_integer=layer.decay,
+        weights_clipped=float(((unclipped < WEIGHT_MIN) | (unclipped > WEIGHT_MAX)).mean()),
+        threshold_float=tuple(block.neuron.threshold_value.detach().tolist()),
+        threshold_integer=tuple(thresholds.tolist()),
+        threshold_represented=tuple((thresholds / WEIGHT_SCALE).tolist()),
+        leak_float=tuple(block.neuron.leak_value.detach().tolist()),
+        decay_integer=tuple(decays.tolist()),
+        leak_represented=tuple(((DECAY_UNITY - decays) / DECAY_UNITY).tolist()),
     )
-
-
-def write_spiking_file(model: HybridCvarModel, stm: StmSpec, path: Path) -> None:
-    """Writes `spiking.h5` through SLAYER's own block export (layout: `spiking_file.py`)."""
-    with h5py.File(path, "w") as file:
-        for stream, blocks in zip(stm.streams, (model.stm_motion.blocks, model.stm_residual.blocks), strict=True):
-            height, width, channels = stream.layers[0].input_shape
-            source = file.create_group(f"{stream.name}/layer/0")
-            source.create_dataset("type", (1,), "S10", [b"input"])
-            source.create_dataset("shape", data=np.array([channels, height, width]))
-            for index, (layer, block) in enumerate(zip(stream.layers, blocks, strict=True), start=1):
-                out_height, out_width, out_channels = layer.output_shape
-                block.neuron.shape = torch.Size((out_channels, out_height, out_width))
-                block.export_hdf5(file.create_group(f"{stream.name}/layer/{index}"))

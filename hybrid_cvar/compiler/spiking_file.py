@@ -2,12 +2,52 @@
 
     <stream>/layer/0           type "input", shape (C, H, W)
     <stream>/layer/1, 2, ...   type "conv", weight (C_out, C_in, kh, kw), stride, padding, dilation, groups,
-                               neuron/{type, iDecay, vDecay, vThMant}
+                               neuron/{type, iDecay, vDecay, vThMant}; the last two are one number, or one a channel
+    <stream>                   attributes skip_layers, num_layers: where netx finds the stream
+    layer/0, 1, 2, ...         for netx: marker, motion's layers, marker, residual's layers, as hard links
 
-for the streams `motion` and `residual`. Neuron type `SOFT_RESET_LIF` is this project's; netx refuses it,
-which is right, since its own LIF resets hard.
+for the streams `motion` and `residual`. Neuron type `CUBA` is stock Lava's LIF (hard reset). `SOFT_RESET_LIF` is this
+project's; netx refuses it, which is right, since its own LIF resets hard.
+
+lava-dl's netx reads one chain of layers, in the root group `layer`, so both streams lie there, one behind the other.
+A marker is an input of type `SDNN` that `skip_layers` skips. It tells netx that the layer behind it takes graded
+events, without which stock Conv makes them binary. It has no image shape, so that netx refuses, instead of running
+one stream into the other, unless `skip_layers` and `num_layers` are those of a stream.
+
+To run a hard-reset stream on stock Lava, without this package's engines:
+
+    from hybrid_cvar.lava_compat import prepare_slayer
+    prepare_slayer()                                   # cures Lava 0.10 on Python 3.11 and later
+    from lava.lib.dl.netx.hdf5 import Network
+    from lava.magma.core.run_conditions import RunSteps
+    from lava.magma.core.run_configs import Loihi2SimCfg
+    from lava.proc.io.sink import RingBuffer as Sink
+    from lava.proc.io.source import RingBuffer as Source
+
+    with h5py.File("spiking.h5") as file:
+        stream = {name: int(value) for name, value in file["motion"].attrs.items()}
+    network = Network("spiking.h5", **stream)
+    late = len(network)                                # stock Conv is one step late a layer
+    events = np.concatenate([events, np.zeros((late, *events.shape[1:]))])     # (T + late, H, W, C)
+    source = Source(data=events.transpose(2, 1, 3, 0).astype(np.int32))        # Lava's order is W, H, C
+    sink = Sink(shape=network.out.shape, buffer=len(events))
+    source.s_out.connect(network.inp)
+    network.out.connect(sink.a_in)
+    network.run(condition=RunSteps(len(events)), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    spikes = sink.data.get().transpose(3, 1, 0, 2)[late:]               # (T, h, w, C_out)
+    membrane = network.layers[-1].neuron.v.get().transpose(1, 0, 2)     # u[T], the read-out, (h, w, C_out)
+    network.stop()
+
+The spikes and the read-out are those of this package's engines, bit for bit, as long as every synaptic sum z keeps to
+-2**17 < z <= 2**17: the current of stock LIF wraps beyond. For several clips, one behind the other, add
+`reset_interval=timesteps, reset_offset=1`: netx then uses `LIFReset`, which clears current and membrane of layer k
+(from 0) in steps k + 2, k + 2 + T, ... (from 1), before it adds that step's input: the first of a clip. (It warns that
+Sigma Delta neurons, the markers, are not reset; they hold nothing.) Lava's own limits: under NumPy 2 stock Conv fails
+on inputs wider or higher than 127, and one threshold or decay a channel, which stock LIF on the CPU happens to take, is
+not what its documentation allows.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +59,17 @@ from hybrid_cvar.errors import BundleError, ConfigError
 from hybrid_cvar.fixed_point import DECAY_UNITY
 from hybrid_cvar.neuromorphic.layer_spec import MAX_CHANNELS, ConvLifSpec, StmSpec, StreamSpec
 
-__all__ = ["NEURON_RESETS", "STREAM_NAMES", "read_spiking_file"]
+__all__ = ["NETX_CHAIN", "NEURON_RESETS", "STREAM_NAMES", "read_spiking_file"]
 
 STREAM_NAMES = ("motion", "residual")
+NETX_CHAIN = "layer"
+"""The one group that netx reads. It may be absent: no engine needs it."""
 NEURON_RESETS = {"SOFT_RESET_LIF": "soft", "CUBA": "hard", "LOIHI": "hard"}
+LAYER_FIELDS = {
+    *("type", "shape", "inChannels", "outChannels", "kernelSize", "stride", "padding", "dilation", "groups"),
+    *("weight", "neuron"),
+}
+NEURON_FIELDS = {"type", "iDecay", "vDecay", "vThMant"}
 MAX_LAYERS = 64
 MAX_WEIGHTS = 2**26
 
@@ -40,6 +87,8 @@ def read_spiking_file(path: Path, timesteps: int) -> StmSpec:
     try:
         with h5py.File(path, "r") as file:
             motion, residual = (_read_stream(file, name) for name in STREAM_NAMES)
+            _check_netx_chain(file)
+            _refuse_unknown(file, {*STREAM_NAMES, NETX_CHAIN})
             return StmSpec(motion, residual, timesteps)
     except ConfigError as error:
         raise BundleError(f"{path.name}: {error.found}", error.rule, "compile the checkpoint again") from error
@@ -52,9 +101,13 @@ def read_spiking_file(path: Path, timesteps: int) -> StmSpec:
 
 
 def _read_stream(file: h5py.File, stream: str) -> StreamSpec:
-    layers = _group(_group(file, stream), "layer")
+    group = _group(file, stream)
+    _refuse_unknown(group, {"layer"}, {"skip_layers", "num_layers"})
+    layers = _group(group, "layer")
+    _refuse_unknown(layers, {str(index) for index in range(len(layers))})
     if not 2 <= len(layers) <= MAX_LAYERS:
         raise ValueError(f"{stream} has {len(layers)} layers; 2 to {MAX_LAYERS} are allowed")
+    _refuse_unknown(_group(layers, "0"), {"type", "shape"})
     channels, height, width = _whole_numbers(_group(layers, "0"), "shape", 3)
     shape = (height, width, channels)
     specs: list[ConvLifSpec] = []
@@ -65,11 +118,28 @@ def _read_stream(file: h5py.File, stream: str) -> StreamSpec:
     return StreamSpec(stream, tuple(specs))
 
 
+def _check_netx_chain(file: h5py.File) -> None:
+    """The chain must hold the very layers that the engines run, or netx would run others."""
+    if file.get(NETX_CHAIN, getlink=True) is None:
+        return
+    chain = _group(file, NETX_CHAIN)
+    expected: list[h5py.Group | None] = []
+    for stream in STREAM_NAMES:
+        layers = _group(_group(file, stream), "layer")
+        expected += [None, *(layers[str(index)] for index in range(len(layers)))]
+    if len(chain) != len(expected) or not all(
+        layer is None or _group(chain, str(index)) == layer for index, layer in enumerate(expected)
+    ):
+        raise ValueError(f"group {NETX_CHAIN} is not the chain of both streams' layers")
+
+
 def _read_layer(group: h5py.Group, name: str, input_shape: tuple[int, int, int], graded: bool) -> ConvLifSpec:
     kind = _text(group, "type")
     if kind != "conv":
         raise ValueError(f"{name} is of type {kind!r}; only conv layers are run")
     neuron = _group(group, "neuron")
+    _refuse_unknown(group, LAYER_FIELDS)
+    _refuse_unknown(neuron, NEURON_FIELDS)
     neuron_type = _text(neuron, "type")
     if neuron_type not in NEURON_RESETS:
         raise ValueError(f"{name} has neurons of type {neuron_type!r}; known: {', '.join(NEURON_RESETS)}")
@@ -77,17 +147,25 @@ def _read_layer(group: h5py.Group, name: str, input_shape: tuple[int, int, int],
         raise ValueError(f"{name} has dilation or groups, which ConvLIF does not")
     if _whole_numbers(neuron, "iDecay", 1) != [DECAY_UNITY]:
         raise ValueError(f"{name} has a current state (iDecay is not {DECAY_UNITY}), which ConvLIF does not")
+    weight = _weight(group, name)
     return ConvLifSpec(
         name=name,
         input_shape=input_shape,
-        weight=_weight(group, name),
+        weight=weight,
         stride=_pair(group, "stride"),
         padding=_pair(group, "padding"),
-        threshold=_whole_numbers(neuron, "vThMant", 1)[0],
-        decay=_whole_numbers(neuron, "vDecay", 1)[0],
+        threshold=_one_or_each(neuron, "vThMant", len(weight)),
+        decay=_one_or_each(neuron, "vDecay", len(weight)),
         reset=NEURON_RESETS[neuron_type],
         graded_input=graded,
     )
+
+
+def _refuse_unknown(group: h5py.Group, known: set[str], attributes: Collection[str] = ()) -> None:
+    """Nothing in the file is ignored: what this release does not know may change what the rest means."""
+    unknown = sorted(set(group) - known) + sorted(set(group.attrs) - set(attributes))
+    if unknown:
+        raise ValueError(f"{group.name} holds {unknown[0]!r}, which is unknown; nothing is ignored")
 
 
 def _member(group: h5py.Group, name: str) -> Any:
@@ -122,6 +200,13 @@ def _whole_numbers(group: h5py.Group, name: str, count: int) -> list[int]:
     if np.abs(values.astype(np.float64)).max() > 2**31:
         raise ValueError(f"{group.name}/{name} is out of range")
     return [int(value) for value in values]
+
+
+def _one_or_each(group: h5py.Group, name: str, channels: int) -> int | NDArray[np.integer]:
+    """One value for the layer, or one an output channel."""
+    if _dataset(group, name, MAX_CHANNELS).size == 1:
+        return _whole_numbers(group, name, 1)[0]
+    return np.array(_whole_numbers(group, name, channels))
 
 
 def _pair(group: h5py.Group, name: str) -> tuple[int, int]:

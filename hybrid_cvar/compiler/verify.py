@@ -63,9 +63,9 @@ def verify_partitions(
     exact = _slayer(model, events, fixed_point=False)
     slayer = _slayer(model, events, fixed_point=True)
     quantised = [one.as_integers() for one in slayer]
-    with NativeStm(partitions.stm, record_spikes=True) as native_stm:
+    with NativeStm(partitions.stm, record=True) as native_stm:
         native = [native_stm.run_clip(*pair) for pair in events]
-    with LavaStm(partitions.stm, record_spikes=True) as lava_stm:
+    with LavaStm(partitions.stm, record=True) as lava_stm:
         lava = [lava_stm.run_clip(*pair) for pair in events]
     rows = [
         *_quantisation_rows(exact, slayer),
@@ -92,15 +92,23 @@ def require_parity(rows: Sequence[ParityRow]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _SlayerResult:
-    """One clip in torch: float64 membranes (h, w, C) in integer units, spikes int8 (T, h, w, C) a layer."""
+    """One clip in torch.
+
+    Attributes:
+        membranes: of each stream's last layer after the last step, float64 (h, w, C), in integer units.
+        spikes: int8 (T, h, w, C) a layer.
+        layer_membranes: float32 (T, h, w, C) a layer, in integer units.
+    """
 
     membranes: tuple[NDArray[np.float64], NDArray[np.float64]]
     spikes: tuple[NDArray[np.int8], ...]
+    layer_membranes: tuple[NDArray[np.float32], ...]
 
     def as_integers(self) -> SpikingResult:
         """Exact for the quantised forward, whose membranes are whole numbers."""
         motion, residual = (membrane.astype(np.int32) for membrane in self.membranes)
-        return SpikingResult(motion, residual, (), self.spikes)
+        of_layers = tuple(membranes.astype(np.int32) for membranes in self.layer_membranes)
+        return SpikingResult(motion, residual, (), self.spikes, of_layers)
 
 
 def _slayer(
@@ -111,19 +119,30 @@ def _slayer(
     try:
         with torch.no_grad():
             for pair in events:
-                membranes, spikes = [], []
+                membranes, spikes, of_layers = [], [], []
                 for stm, stream_events in zip((model.stm_motion, model.stm_residual), pair, strict=True):
-                    membrane, layer_spikes, _ = stm.trace(as_slayer_events(torch.from_numpy(stream_events)[None]))
+                    membrane, layer_spikes, layer_membranes = stm.trace(
+                        as_slayer_events(torch.from_numpy(stream_events)[None])
+                    )
                     membranes.append(membrane[0].double().permute(1, 2, 0).numpy() * MEMBRANE_SCALE)
-                    spikes += [layer[0].permute(3, 1, 2, 0).to(torch.int8).numpy() for layer in layer_spikes]
-                results.append(_SlayerResult((membranes[0], membranes[1]), tuple(spikes)))
+                    spikes += [_steps_first(layer).to(torch.int8).numpy() for layer in layer_spikes]
+                    of_layers += [_steps_first(layer).numpy() * np.float32(MEMBRANE_SCALE) for layer in layer_membranes]
+                results.append(_SlayerResult((membranes[0], membranes[1]), tuple(spikes), tuple(of_layers)))
     finally:
         model.set_fixed_point(True)
     return results
 
 
+def _steps_first(layer: torch.Tensor) -> torch.Tensor:
+    """(1, C, h, w, T) to (T, h, w, C)."""
+    return layer[0].permute(3, 1, 2, 0)
+
+
 def _membranes(results: Sequence[SpikingResult]) -> NDArray[np.int32]:
-    return np.concatenate([part.ravel() for one in results for part in (one.motion_membrane, one.residual_membrane)])
+    """Of every layer and step, and the read-outs as the engine hands them over."""
+    return np.concatenate(
+        [part.ravel() for one in results for part in (*one.membranes, one.motion_membrane, one.residual_membrane)]
+    )
 
 
 def _spikes(results: Sequence[SpikingResult | _SlayerResult]) -> NDArray[np.int8]:
@@ -157,9 +176,10 @@ def _quantisation_rows(exact: Sequence[_SlayerResult], quantised: Sequence[_Slay
 def _bit_rows(name: str, before: Sequence[SpikingResult], after: Sequence[SpikingResult]) -> list[ParityRow]:
     rows = []
     for quantity, take in (("spikes", _spikes), ("membranes", _membranes)):
-        left, right = take(before).astype(np.int64), take(after).astype(np.int64)
-        differ = int(np.count_nonzero(left != right))
-        largest = float(np.abs(left - right).max(initial=0))
+        left, right = take(before), take(after)
+        unequal = left != right
+        differ = int(np.count_nonzero(unequal))
+        largest = float(np.abs(left[unequal].astype(np.int64) - right[unequal]).max(initial=0))
         rows.append(ParityRow(name, quantity, left.size, differ, largest, "every value must be equal", differ == 0))
     return rows
 

@@ -106,6 +106,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     missing = [key for key in ("config", "labels", "state_dict", "trained") if key not in content]
     if missing:
         raise CheckpointError(f"{path}: {missing[0]} is missing", "a checkpoint needs it", "save it again")
+    known = ("format", "version", "config", "labels", "state_dict", "trained", "notice")
+    unknown = sorted(str(key) for key in content if key not in known)
+    if unknown:
+        raise CheckpointError(
+            f"{path}: field {unknown[0]!r} is unknown",
+            "nothing is ignored",
+            "save it with hybrid_cvar.model.save_checkpoint",
+        )
     labels = content["labels"]
     if not isinstance(labels, list) or not labels or not all(isinstance(label, str) and label for label in labels):
         raise CheckpointError(f"{path}: labels are not a list of names", "one name a class is needed", "save it again")

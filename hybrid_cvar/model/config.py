@@ -13,6 +13,9 @@ from hybrid_cvar.records import InputSpec
 
 __all__ = ["PRESETS", "ModelConfig", "StmConfig", "config_from_dict", "config_to_dict", "preset_config"]
 
+NEURON_PARAMETERS = ("layer", "channel")
+RESETS = ("soft", "hard")
+
 
 @dataclass(frozen=True)
 class StmConfig:
@@ -24,6 +27,10 @@ class StmConfig:
         kernel_size: side of the square kernel, pixels; padding is half of it.
         threshold: initial firing threshold v_th, in float units (1.0 is a weight sum of 64 integer steps).
         leak: initial leak lambda, the share of the membrane kept a step, 0 to 1.
+        neuron_parameters: `layer` for one learned threshold and one leak a layer, `channel` for one of each an
+            output channel.
+        reset: `soft` subtracts the threshold in the step after a spike (paper Eq. 3), `hard` clears the membrane
+            at the spike (stock Lava).
     """
 
     channels: tuple[int, ...] = (16, 16)
@@ -31,6 +38,8 @@ class StmConfig:
     kernel_size: int = 3
     threshold: float = 1.0
     leak: float = 0.9
+    neuron_parameters: str = "layer"
+    reset: str = "soft"
 
     def __post_init__(self) -> None:
         for name in ("channels", "strides"):
@@ -57,6 +66,10 @@ class StmConfig:
             raise ConfigError(f"stm.threshold = {self.threshold}", "must be above 0 and below 2048 (17 bit)")
         if not 0 < self.leak <= 1:
             raise ConfigError(f"stm.leak = {self.leak}", "must be above 0 and at most 1")
+        for name, known in (("neuron_parameters", NEURON_PARAMETERS), ("reset", RESETS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"stm.{name} = {value!r}", f"must be one of {', '.join(known)}")
 
     @property
     def total_stride(self) -> int:

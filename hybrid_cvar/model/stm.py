@@ -1,13 +1,15 @@
 """Spiking Temporal Modulator: ConvLIF layers as lava-dl SLAYER blocks (paper Sec. 3.2, Fig. 3)."""
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 import torch
 
 from hybrid_cvar.model.config import StmConfig
-from hybrid_cvar.model.soft_reset_neuron import SoftResetNeuron
+from hybrid_cvar.model.lif_neuron import LifNeuron
 
-from lava.lib.dl.slayer.block.base import AbstractConv  # isort: skip  (importable after soft_reset_neuron)
+from lava.lib.dl.slayer.block.base import AbstractConv  # isort: skip  (importable after lif_neuron)
 from lava.lib.dl.slayer.synapse import layer as slayer_synapse  # isort: skip
 
 __all__ = ["ConvLif", "SpikingTemporalModulator"]
@@ -17,37 +19,55 @@ INITIAL_WEIGHT_BOUND = 0.5
 
 
 class ConvLif(AbstractConv):
-    """A SLAYER convolution block with the soft-reset neuron.
+    """A SLAYER convolution block with the ConvLIF neuron.
 
     Synapse, quantisation (steps of 2/64 within [-256, 254]/64) and export are SLAYER's; the neuron is
     ours. It sends in its own timestep (no delay shift), as the fused Lava model does.
 
+    The quantised convolution is exact. Weights and events have 8 significant bits, so every product is a
+    multiple of 2/64, and float32 holds every partial sum, in whatever order, while sum(|w| * |s|) stays
+    within 2**24 of them (2**25 in integer units). The integer specification refuses a layer from a quarter
+    of that on (`ConvLifSpec`: 2**23 - 1). Convolutions that do not sum products one by one (Winograd, FFT)
+    err by less than half a step of z, which the neuron's rounding undoes. Autocast and TF32 are off inside.
+
     Args:
         in_channels, out_channels: features.
-        kernel_size, stride: pixels; padding is half the kernel.
+        kernel_size, stride: pixels, or (vertical, horizontal).
+        padding: pixels, or (vertical, horizontal); None for half the kernel.
         threshold, leak: the neuron's initial values.
+        per_channel: one threshold and one leak for every output channel, not one for the layer.
+        reset: `soft` or `hard`.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int,
-        stride: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int],
         threshold: float,
         leak: float,
+        padding: int | tuple[int, int] | None = None,
+        per_channel: bool = False,
+        reset: str = "soft",
     ) -> None:
+        kernel = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         super().__init__(
-            neuron_params={"threshold": threshold, "leak": leak},
+            neuron_params={
+                "threshold": threshold,
+                "leak": leak,
+                "channels": out_channels if per_channel else None,
+                "reset": reset,
+            },
             in_features=in_channels,
             out_features=out_channels,
-            kernel_size=kernel_size,
+            kernel_size=kernel,
             stride=stride,
-            padding=kernel_size // 2,
-            weight_scale=INITIAL_WEIGHT_BOUND * math.sqrt(in_channels * kernel_size**2),
+            padding=(kernel[0] // 2, kernel[1] // 2) if padding is None else padding,
+            weight_scale=INITIAL_WEIGHT_BOUND * math.sqrt(in_channels * math.prod(kernel)),
             delay_shift=False,
         )
-        self.neuron = SoftResetNeuron(**self.neuron_params)
+        self.neuron = LifNeuron(**self.neuron_params)
         self.synapse = slayer_synapse.Conv(**self.synapse_params)
         self.synapse.pre_hook_fx = self.neuron.quantize_8bit
         del self.neuron_params, self.synapse_params
@@ -66,8 +86,30 @@ class ConvLif(AbstractConv):
         Returns:
             (spikes, membranes), float32 (N, C_out, h, w, T).
         """
-        spikes, membranes = self.neuron(self.synapse(events))
+        with _full_float32(events.device):
+            synapse = self.synapse(events.contiguous())
+        spikes, membranes = self.neuron(synapse)
         return spikes, membranes
+
+
+@contextlib.contextmanager
+def _full_float32(device: torch.device) -> Iterator[None]:
+    """Neither autocast nor cuDNN's TF32 inside; what was set before is set again."""
+    with torch.autocast(device.type, enabled=False):
+        if device.type != "cuda":
+            yield
+            return
+        cudnn = torch.backends.cudnn
+        # torch 2.9 names the precision per operator, and refuses to be asked in the old way once that was used.
+        place, name, full = (
+            (cudnn.conv, "fp32_precision", "ieee") if hasattr(cudnn, "conv") else (cudnn, "allow_tf32", False)
+        )
+        before = getattr(place, name)
+        setattr(place, name, full)
+        try:
+            yield
+        finally:
+            setattr(place, name, before)
 
 
 class SpikingTemporalModulator(torch.nn.Module):
@@ -82,7 +124,18 @@ class SpikingTemporalModulator(torch.nn.Module):
         super().__init__()
         layers = []
         for channels, stride in zip(config.channels, config.strides, strict=True):
-            layers.append(ConvLif(in_channels, channels, config.kernel_size, stride, config.threshold, config.leak))
+            layers.append(
+                ConvLif(
+                    in_channels,
+                    channels,
+                    config.kernel_size,
+                    stride,
+                    config.threshold,
+                    config.leak,
+                    per_channel=config.neuron_parameters == "channel",
+                    reset=config.reset,
+                )
+            )
             in_channels = channels
         self.layers = torch.nn.ModuleList(layers)
 

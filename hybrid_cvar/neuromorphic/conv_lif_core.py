@@ -1,86 +1,114 @@
-"""State and counters of one running ConvLIF layer; shared by the native engine and the fused Lava model."""
+"""State and counters of one running ConvLIF layer; shared by the native engine and the Lava models."""
 
-from typing import Self
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_cvar.neuromorphic.kernels import scatter_events, update_neurons
+from hybrid_cvar.neuromorphic.kernel_tables import WORD, KernelTables, aligned_zeros, padded_row
+from hybrid_cvar.neuromorphic.kernels import GATHER_COST, run_steps
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
 
-__all__ = ["COUNT_FIELDS", "ConvLifCore", "compile_neuron_kernels"]
+__all__ = ["ALWAYS_GATHER", "ALWAYS_SCATTER", "COUNT_FIELDS", "ConvLifCore", "compile_neuron_kernels"]
 
 COUNT_FIELDS = ("events_in", "synaptic_operations", "neuron_updates", "spikes_out", "saturated_states")
 """What `ConvLifCore.counts` holds, in order."""
 
+ALWAYS_SCATTER, ALWAYS_GATHER = math.inf, 0.0
+"""Values of `gather_cost` that leave no choice."""
+
 
 class ConvLifCore:
-    """Runs one layer step by step in 24-bit fixed point (spec.md).
+    """Runs one layer in 24-bit fixed point (spec.md), any number of steps at a time.
 
     Args:
-        weight: int32 (C_out, C_in, kh, kw), as `ConvLifSpec.weight`.
-        output_shape: (h, w, C_out).
-        stride, padding: (vertical, horizontal).
-        threshold, decay: theta and d.
-        hard_reset: True for stock Lava's reset.
+        spec: the layer.
+        gather_cost: see `kernels.run_steps`.
+
+    Attributes:
+        membrane: int32 (h, w, C_out), u after the last step; may be replaced by an array of that shape.
+        counts: int64 (5,), `COUNT_FIELDS`, since `clear`.
     """
 
-    def __init__(
-        self,
-        weight: NDArray[np.int32],
-        output_shape: tuple[int, int, int],
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-        threshold: int,
-        decay: int,
-        hard_reset: bool,
-    ) -> None:
-        self._taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0), dtype=np.int32)
-        self._nonzero_taps = np.count_nonzero(self._taps, axis=3).astype(np.int64)
-        self._geometry = ((int(stride[0]), int(stride[1])), (int(padding[0]), int(padding[1])))
-        self._neuron = (int(threshold), int(decay), bool(hard_reset))
-        self._synapse = np.zeros(output_shape, dtype=np.int32)
-        self.membrane = np.zeros(output_shape, dtype=np.int32)
-        self.spikes = np.zeros(output_shape, dtype=np.int8)
+    def __init__(self, spec: ConvLifSpec, *, gather_cost: float = GATHER_COST) -> None:
+        self._tables = KernelTables.of(spec)
+        self._hard_reset = spec.reset == "hard"
+        self._gather_cost = gather_cost
+        self._input_shape, self._output_shape = spec.input_shape, spec.output_shape
+        self._kernel_h = spec.weight.shape[2]
+        self._geometry = (spec.stride[0], spec.padding[0], spec.stride[1] * spec.input_shape[2], spec.output_shape[2])
+        self._sums = aligned_zeros(self._tables.sums_size)
+        self._inputs = aligned_zeros(self._tables.inputs_size)
+        self._positions = np.zeros((0, 0, 0), dtype=np.uint32)
+        self._values = np.zeros((0, 0, 0), dtype=np.float32)
+        self.membrane = np.zeros(spec.output_shape, dtype=np.int32)
         self.counts = np.zeros(len(COUNT_FIELDS), dtype=np.int64)
 
-    @classmethod
-    def of(cls, spec: ConvLifSpec) -> Self:
-        """The layer that `spec` describes, cleared."""
-        return cls(
-            spec.weight,
-            spec.output_shape,
-            spec.stride,
-            spec.padding,
-            spec.threshold,
-            spec.decay,
-            spec.reset == "hard",
-        )
-
     def clear(self) -> None:
-        """Clears membrane, last spikes and counters: the start of a clip (spec.md, C1)."""
+        """Clears membrane and counters: the start of a clip (spec.md, C1)."""
         self.membrane[:] = 0
-        self.spikes[:] = 0
         self.counts[:] = 0
 
-    def step(self, events: NDArray[np.int8]) -> NDArray[np.int8]:
-        """One timestep.
+    def run(self, events: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Runs the steps of `events`.
 
         Args:
-            events: int8 (H, W, C_in).
+            events: int8 (T, H, W, C_in).
 
         Returns:
-            int8 (h, w, C_out), o[t]; a view of the state, valid until the next step.
+            int8 (T, h, w, C_out), o of every step.
         """
-        event_count, accumulates = scatter_events(
-            events, self._taps, self._nonzero_taps, *self._geometry, self._synapse
+        steps = len(events)
+        width, channels = self._input_shape[1:]
+        out_h, out_w, outputs = self._output_shape
+        rows = _padded(events.reshape(steps, -1, width * channels), padded_row(width, channels))
+        spikes = np.zeros((steps, out_h, padded_row(out_w, outputs)), dtype=np.int8)
+        if len(self._positions) < steps:
+            room = (steps, self._kernel_h, rows.shape[-1] + WORD)
+            self._positions, self._values = np.zeros(room, dtype=np.uint32), np.zeros(room, dtype=np.float32)
+        tables = self._tables
+        run_steps(
+            rows.view(np.uint64),
+            rows,
+            spikes,
+            self.membrane.reshape(out_h, out_w * outputs),
+            self.counts,
+            self._geometry,
+            self._hard_reset,
+            self._gather_cost,
+            tables.scatter,
+            tables.scatter_at,
+            tables.sums_at,
+            tables.scatter_lanes,
+            tables.gather,
+            tables.blocks,
+            tables.taps,
+            self._sums,
+            tables.sums_left,
+            self._inputs,
+            tables.inputs_left,
+            self._positions,
+            self._values,
+            tables.reach,
+            tables.row_class,
+            tables.unused_rows,
+            tables.levels,
+            tables.keeps,
         )
-        fired, clipped = update_neurons(self.membrane, self.spikes, self._synapse, *self._neuron)
-        self.counts += (event_count, accumulates, self.membrane.size, fired, clipped)
-        return self.spikes
+        return spikes[:, :, : out_w * outputs].reshape(steps, out_h, out_w, outputs)
+
+
+def _padded(rows: NDArray[np.int8], size: int) -> NDArray[np.int8]:
+    """Rows of `size` bytes, C-contiguous and aligned: the same array if it is so already."""
+    if rows.shape[-1] == size:
+        return np.require(rows, requirements=["C", "A"]) if rows.ctypes.data % WORD == 0 else rows.copy()
+    wider = np.zeros((*rows.shape[:-1], size), dtype=np.int8)
+    wider[..., : rows.shape[-1]] = rows
+    return wider
 
 
 def compile_neuron_kernels() -> None:
     """Compiles the kernels now: before a clip is timed, and before a fork whose children would each do it."""
-    core = ConvLifCore(np.zeros((1, 1, 1, 1), dtype=np.int32), (1, 1, 1), (1, 1), (0, 0), 0, 0, False)
-    core.step(np.zeros((1, 1, 1), dtype=np.int8))
+    weight = np.zeros((1, 1, 1, 1), dtype=np.int32)
+    core = ConvLifCore(ConvLifSpec("warm-up", (1, 1, 1), weight, (1, 1), (0, 0), 0, 0))
+    core.run(np.zeros((1, 1, 1, 1), dtype=np.int8))

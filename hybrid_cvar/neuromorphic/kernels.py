@@ -1,118 +1,250 @@
 """Compiled kernels of the fixed-point ConvLIF (spec.md). The readable form is `reference.py`.
 
-All arrays are C-contiguous. Compiled once and cached on disk; nothing here starts a thread, so a
-process that has run a kernel may fork.
+An output row is finished before the next is begun: its synaptic sums and membranes stay in the nearest cache, for all
+the steps that are given at once. Sums are gathered in float32, which is exact: every partial sum is a whole number
+below 2**24 (N1). Compiled once and cached on disk; nothing here starts a thread, so a process that has run a kernel
+may fork.
 """
 
 import numpy as np
+from numba import float32, int32, uint64
 from numpy.typing import NDArray
 
 from hybrid_cvar.jit import compiled
+from hybrid_cvar.neuromorphic.vector_lanes import LANES, PIXELS, add_lanes, add_pixels
 
-__all__ = ["scatter_events", "update_neurons"]
+__all__ = ["GATHER_COST", "run_steps"]
 
-
-@compiled
-def scatter_events(
-    events: NDArray[np.int8],
-    taps: NDArray[np.int32],
-    nonzero_taps: NDArray[np.int64],
-    stride: tuple[int, int],
-    padding: tuple[int, int],
-    synapse: NDArray[np.int32],
-) -> tuple[int, int]:
-    """z = sum(w * s): adds each non-zero event's weights to the outputs it reaches.
-
-    Args:
-        events: int8 (H, W, C_in).
-        taps: int32 (kh, kw, C_in, C_out).
-        nonzero_taps: int64 (kh, kw, C_in), non-zero weights over C_out.
-        stride, padding: pixels, (vertical, horizontal).
-        synapse: int32 (h, w, C_out), overwritten with z.
-
-    Returns:
-        (events that are not zero, accumulates: non-zero weights met, padding excluded).
-    """
-    height, width, channels = events.shape
-    kernel_h, kernel_w = taps.shape[0], taps.shape[1]
-    out_h, out_w, out_channels = synapse.shape
-    synapse[:] = 0
-    event_count = 0
-    accumulates = 0
-    for y in range(height):
-        for x in range(width):
-            for c in range(channels):
-                value = np.int32(events[y, x, c])
-                if value == 0:
-                    continue
-                event_count += 1
-                for ky in range(kernel_h):
-                    down = y + padding[0] - ky
-                    if down < 0 or down % stride[0] != 0:
-                        continue
-                    out_y = down // stride[0]
-                    if out_y >= out_h:
-                        continue
-                    for kx in range(kernel_w):
-                        across = x + padding[1] - kx
-                        if across < 0 or across % stride[1] != 0:
-                            continue
-                        out_x = across // stride[1]
-                        if out_x >= out_w:
-                            continue
-                        accumulates += nonzero_taps[ky, kx, c]
-                        for o in range(out_channels):
-                            synapse[out_y, out_x, o] += value * taps[ky, kx, c, o]
-    return event_count, accumulates
+GATHER_COST = 0.3
+"""Time of one vector of sixteen products in `_gather_row`, in times of one in `_scatter_row` (measured: the crossover
+plot of the spiking benchmark)."""
 
 
 @compiled
-def update_neurons(
+def _list_events(
+    words: NDArray[np.uint64], row: NDArray[np.int8], positions: NDArray[np.uint32], values: NDArray[np.float32]
+) -> int:
+    """Positions and values of a row's non-zero events, in order; returns how many."""
+    count = uint64(0)
+    for word in range(uint64(words.size)):
+        if words[word] != 0:
+            for byte in range(uint64(8)):
+                position = word * uint64(8) + byte
+                value = row[position]
+                positions[count] = position
+                values[count] = value
+                count += uint64(value != 0)
+    return int(count)
+
+
+@compiled
+def _scatter_row(
+    positions: NDArray[np.uint32],
+    values: NDArray[np.float32],
+    count: int,
+    scatter: NDArray[np.float32],
+    scatter_at: NDArray[np.uint32],
+    sums_at: NDArray[np.uint32],
+    lanes: int,
+    sums: NDArray[np.float32],
+) -> None:
+    """Adds each event's weights to the outputs that it reaches."""
+    for event in range(uint64(count)):
+        position = positions[event]
+        target = uint64(sums_at[position])
+        source = uint64(scatter_at[position])
+        for lane in range(uint64(0), uint64(lanes), uint64(LANES)):
+            add_lanes(sums, target + lane, scatter, source + lane, values[event])
+
+
+@compiled
+def _gather_row(
+    inputs: NDArray[np.float32],
+    gather: NDArray[np.float32],
+    first: int,
+    blocks: int,
+    taps: int,
+    step: int,
+    channels: int,
+    pixels: int,
+    sums: NDArray[np.float32],
+    sums_left: int,
+) -> None:
+    """Adds every input, zeros too, times its weight to every output of the row."""
+    for block in range(uint64(blocks)):
+        weights_at = uint64(first) + block * uint64(taps) * uint64(LANES)
+        for pixel in range(uint64(0), uint64(pixels), uint64(PIXELS)):
+            target = uint64(sums_left) + pixel * uint64(channels) + block * uint64(LANES)
+            add_pixels(
+                sums,
+                target,
+                uint64(channels),
+                inputs,
+                pixel * uint64(step),
+                uint64(step),
+                gather,
+                weights_at,
+                uint64(taps),
+            )
+
+
+@compiled
+def _integrate_row(
     membrane: NDArray[np.int32],
+    sums: NDArray[np.float32],
+    levels: NDArray[np.int32],
+    keeps: NDArray[np.int16],
+) -> int:
+    """N2 to N5: decay, integrate, reset, clip; returns how many were clipped.
+
+    A neuron whose membrane stands above its level has fired in the step before (N6): no spike need be kept. After a
+    hard reset none does. The decay is split at bit 12 to stay within 32 bits.
+    """
+    limit = int32(2**23 - 1)
+    clipped = int32(0)
+    for i in range(uint64(membrane.size)):
+        before = membrane[i]
+        level = levels[i]
+        keep = int32(keeps[i])
+        magnitude = before if before >= 0 else int32(-before)
+        high = int32(int32(int32(magnitude >> int32(12)) & int32(2047)) * keep)
+        low = int32(int32(int32(magnitude & int32(4095)) * keep) >> int32(12))
+        kept = int32(high + low)
+        kept = kept if before >= 0 else int32(-kept)
+        value = int32(kept + int32(int32(sums[i]) << int32(6)))
+        value = int32(value - (level if before > level else int32(0)))
+        bounded = min(max(value, int32(-limit)), limit)
+        clipped = int32(clipped + (int32(1) if bounded != value else int32(0)))
+        membrane[i] = bounded
+    return int(clipped)
+
+
+@compiled
+def _fire_row(
+    membrane: NDArray[np.int32], levels: NDArray[np.int32], hard_reset: bool, spikes: NDArray[np.int8]
+) -> int:
+    """N6: compare, and clear at once where the reset is hard; returns the spikes."""
+    fired = int32(0)
+    for i in range(uint64(membrane.size)):
+        above = int32(1) if membrane[i] > levels[i] else int32(0)
+        spikes[i] = above
+        fired = int32(fired + above)
+    if hard_reset:
+        for i in range(uint64(membrane.size)):
+            membrane[i] = int32(0) if membrane[i] > levels[i] else membrane[i]
+    return int(fired)
+
+
+@compiled
+def run_steps(
+    words: NDArray[np.uint64],
+    events: NDArray[np.int8],
     spikes: NDArray[np.int8],
-    synapse: NDArray[np.int32],
-    threshold: int,
-    decay: int,
+    membrane: NDArray[np.int32],
+    counts: NDArray[np.int64],
+    geometry: tuple[int, int, int, int],
     hard_reset: bool,
-) -> tuple[int, int]:
-    """One step of every neuron: decay, integrate, reset, clip, compare (spec.md, N1 to N6).
+    gather_cost: float,
+    scatter: NDArray[np.float32],
+    scatter_at: NDArray[np.uint32],
+    sums_at: NDArray[np.uint32],
+    scatter_lanes: int,
+    gather: NDArray[np.float32],
+    blocks: int,
+    taps: int,
+    sums: NDArray[np.float32],
+    sums_left: int,
+    inputs: NDArray[np.float32],
+    inputs_left: int,
+    positions: NDArray[np.uint32],
+    values: NDArray[np.float32],
+    reach: NDArray[np.int32],
+    row_class: NDArray[np.int32],
+    unused_rows: NDArray[np.int32],
+    levels: NDArray[np.int32],
+    keeps: NDArray[np.int16],
+) -> None:
+    """Runs a layer for T steps; see `KernelTables` for what is not named here.
 
     Args:
-        membrane: int32 (h, w, C), u[t-1] in, u[t] out.
-        spikes: int8 (h, w, C), o[t-1] in, o[t] out.
-        synapse: int32 (h, w, C), z[t].
-        threshold: theta; decay: d.
+        words: `events` as uint64, (T, H, bytes / 8).
+        events: int8 (T, H, bytes), W * C_in of them, then zeros.
+        spikes: int8 (T, h, bytes'), o of every step out.
+        membrane: int32 (h, w * C_out), u in and out.
+        counts: int64 (5,), `COUNT_FIELDS`, added to.
+        geometry: stride and padding, vertical; stride, horizontal; outputs a pixel.
         hard_reset: clear at once instead of subtracting a step later.
-
-    Returns:
-        (spikes fired, membranes clipped at 24 bits).
+        gather_cost: rows are gathered when that costs less than scattering their events; 0 always, inf never.
+        sums, inputs: scratch, float32; `inputs` is 0 where no event lies.
+        positions, values: scratch, (T, kh, W * C_in + 8).
     """
-    limit = np.int64(2**23 - 1)
-    level = np.int64(threshold) << 6
-    keep = np.int64(4096 - decay)
-    fired = 0
-    clipped = 0
-    u = membrane.ravel()
-    o = spikes.ravel()
-    z = synapse.ravel()
-    for i in range(u.size):
-        before = np.int64(u[i])
-        magnitude = (abs(before) * keep) >> 12
-        value = (magnitude if before >= 0 else -magnitude) + (np.int64(z[i]) << 6)
-        if o[i] != 0 and not hard_reset:
-            value -= level
-        if value > limit:
-            value = limit
-            clipped += 1
-        elif value < -limit:
-            value = -limit
-            clipped += 1
-        if value > level:
-            o[i] = 1
-            fired += 1
-            if hard_reset:
-                value = np.int64(0)
-        else:
-            o[i] = 0
-        u[i] = value
-    return fired, clipped
+    stride, padding, step, outputs = geometry
+    kernel_h = scatter_at.shape[0]
+    steps, height = events.shape[0], events.shape[1]
+    row_size = sums_at.size
+    out_h, out_size = membrane.shape
+    pixels = out_size // outputs
+    gather_row_cost = gather_cost * pixels * taps * blocks
+    scatter_event_cost = scatter_lanes // LANES
+    in_slot = np.full(kernel_h, -1, dtype=np.int64)
+    listed = np.zeros((steps, kernel_h), dtype=np.int64)
+    events_in = accumulates = fired = clipped = 0
+    for y in range(out_h):
+        first = y * stride - padding
+        for ky in range(kernel_h):
+            row = first + ky
+            slot = row % kernel_h
+            if 0 <= row < height and in_slot[slot] != row:
+                in_slot[slot] = row
+                met = reach[row_class[row]]
+                for t in range(steps):
+                    count = _list_events(words[t, row], events[t, row], positions[t, slot], values[t, slot])
+                    listed[t, slot] = count
+                    events_in += count
+                    for event in range(count):
+                        accumulates += met[positions[t, slot, event]]
+        for t in range(steps):
+            sums[:] = float32(0)
+            for ky in range(kernel_h):
+                row = first + ky
+                slot = row % kernel_h
+                if not 0 <= row < height:
+                    continue
+                count = listed[t, slot]
+                if count * scatter_event_cost <= gather_row_cost:
+                    _scatter_row(
+                        positions[t, slot],
+                        values[t, slot],
+                        count,
+                        scatter,
+                        scatter_at[ky],
+                        sums_at,
+                        scatter_lanes,
+                        sums,
+                    )
+                else:
+                    for i in range(row_size):
+                        inputs[inputs_left + i] = events[t, row, i]
+                    _gather_row(
+                        inputs,
+                        gather,
+                        ky * blocks * taps * LANES,
+                        blocks,
+                        taps,
+                        step,
+                        outputs,
+                        pixels,
+                        sums,
+                        sums_left,
+                    )
+            clipped += _integrate_row(membrane[y], sums[sums_left : sums_left + out_size], levels, keeps)
+            fired += _fire_row(membrane[y], levels, hard_reset, spikes[t, y, :out_size])
+    for unused in range(unused_rows.size):
+        row = unused_rows[unused]
+        for t in range(steps):
+            events_in += _list_events(words[t, row], events[t, row], positions[t, 0], values[t, 0])
+    counts[0] += events_in
+    counts[1] += accumulates
+    counts[2] += steps * membrane.size
+    counts[3] += fired
+    counts[4] += clipped

@@ -15,6 +15,14 @@ MAX_SIDE = 4096
 MAX_CHANNELS = 1024
 
 
+def _of_channels(values: int | NDArray[np.integer], channels: int) -> NDArray[np.int32]:
+    return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.int32), channels))
+
+
+def _span(values: NDArray[np.integer]) -> str:
+    return str(values) if values.ndim == 0 else f"from {values.min()} to {values.max()}"
+
+
 def _refuse(layer: str, found: str, rule: str, remedy: str = "") -> ConfigError:
     return ConfigError(f"ConvLIF layer {layer}: {found}", rule, remedy)
 
@@ -28,8 +36,9 @@ class ConvLifSpec:
         input_shape: (H, W, C_in).
         weight: int32 (C_out, C_in, kh, kw), even, -256 to 254; cross-correlation, as torch.
         stride, padding: pixels, (vertical, horizontal).
-        threshold: theta, 0 to 2**17 - 1; compared after a shift left by 6.
-        decay: d, 0 to 4095; the membrane keeps (4096 - d) / 4096 of itself a step.
+        threshold: theta, 0 to 2**17 - 1, one number or one a channel (C_out,); compared after a shift left by 6.
+        decay: d, 0 to 4095, one number or one a channel (C_out,); the membrane keeps (4096 - d) / 4096 of itself a
+            step.
         reset: `soft` subtracts the threshold a step later (Eq. 3), `hard` clears at once (stock Lava).
         graded_input: True if the input events are signed 8-bit values, False if they are spikes.
 
@@ -42,8 +51,8 @@ class ConvLifSpec:
     weight: NDArray[np.int32] = field(repr=False)
     stride: tuple[int, int]
     padding: tuple[int, int]
-    threshold: int
-    decay: int
+    threshold: int | NDArray[np.integer]
+    decay: int | NDArray[np.integer]
     reset: str = "soft"
     graded_input: bool = False
 
@@ -73,10 +82,19 @@ class ConvLifSpec:
             raise _refuse(
                 self.name, f"stride {self.stride}, padding {self.padding}", "must be at least 1 and at least 0"
             )
-        if not 0 <= self.threshold <= THRESHOLD_MAX:
-            raise _refuse(self.name, f"threshold {self.threshold}", f"must be 0 to {THRESHOLD_MAX} (17 bit)")
-        if not 0 <= self.decay < DECAY_UNITY:
-            raise _refuse(self.name, f"decay {self.decay}", f"must be 0 to {DECAY_UNITY - 1} (12 bit)")
+        for name, values, largest, bits in (
+            ("threshold", self.threshold, THRESHOLD_MAX, 17),
+            ("decay", self.decay, DECAY_UNITY - 1, 12),
+        ):
+            array = np.asarray(values)
+            if array.dtype.kind != "i" or array.shape not in ((), self.weight.shape[:1]):
+                raise _refuse(
+                    self.name,
+                    f"{name} {array.dtype} {array.shape}",
+                    f"must be a whole number or {self.weight.shape[0]} whole numbers, one a channel",
+                )
+            if not 0 <= array.min() <= array.max() <= largest:
+                raise _refuse(self.name, f"{name} {_span(array)}", f"must be 0 to {largest} ({bits} bit)")
         if self.reset not in RESETS:
             raise _refuse(self.name, f"reset {self.reset!r}", f"must be one of {', '.join(RESETS)}")
         if min(self.output_shape) < 1:
@@ -86,13 +104,13 @@ class ConvLifSpec:
                 "leaves no output",
                 "use more padding or a smaller kernel",
             )
-        largest = int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * (
+        largest_sum = int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max()) * (
             128 if self.graded_input else 1
         )
-        if largest > SYNAPSE_MAX:
+        if largest_sum > SYNAPSE_MAX:
             raise _refuse(
                 self.name,
-                f"a synaptic sum can reach {largest}",
+                f"a synaptic sum can reach {largest_sum}",
                 f"must stay within {SYNAPSE_MAX} (24 bit)",
                 "use fewer input channels, a smaller kernel or smaller weights",
             )
@@ -105,6 +123,16 @@ class ConvLifSpec:
             (self.input_shape[axis] + 2 * self.padding[axis] - kernel[axis]) // self.stride[axis] + 1 for axis in (0, 1)
         )
         return int(height), int(width), int(self.weight.shape[0])
+
+    @property
+    def thresholds(self) -> NDArray[np.int32]:
+        """theta of every output channel, int32 (C_out,)."""
+        return _of_channels(self.threshold, len(self.weight))
+
+    @property
+    def decays(self) -> NDArray[np.int32]:
+        """d of every output channel, int32 (C_out,)."""
+        return _of_channels(self.decay, len(self.weight))
 
     @property
     def neurons(self) -> int:

@@ -1,5 +1,6 @@
 """The spiking partition on this host's CPU, without Lava: same integers, same bits."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -9,23 +10,29 @@ from numpy.typing import NDArray
 
 from hybrid_cvar.errors import EngineError
 from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS, ConvLifCore, compile_neuron_kernels
-from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec, StreamSpec
+from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec
 from hybrid_cvar.records import SpikingLayerCounts, SpikingResult
 
-__all__ = ["NativeStm", "check_events", "layer_counts"]
+__all__ = ["NativeStm", "all_layers", "check_events", "layer_counts"]
 
 
-def layer_counts(
-    stream: str, index: int, spec: ConvLifSpec, timesteps: int, counts: NDArray[np.int64]
-) -> SpikingLayerCounts:
-    """One layer's counters of one clip as a record; `counts` is ordered as `COUNT_FIELDS`."""
-    return SpikingLayerCounts(
-        stream=stream,
-        layer=index,
-        graded_input=spec.graded_input,
-        neurons=spec.neurons,
-        timesteps=timesteps,
-        **dict(zip(COUNT_FIELDS, (int(count) for count in counts), strict=True)),
+def all_layers(spec: StmSpec) -> list[tuple[str, int, ConvLifSpec]]:
+    """(stream, position in it, layer), motion's first."""
+    return [(stream.name, index, layer) for stream in spec.streams for index, layer in enumerate(stream.layers)]
+
+
+def layer_counts(spec: StmSpec, rows: Iterable[NDArray[np.int64]]) -> tuple[SpikingLayerCounts, ...]:
+    """One clip's counters as records; a row, ordered as `COUNT_FIELDS`, for each of `all_layers`."""
+    return tuple(
+        SpikingLayerCounts(
+            stream=stream,
+            layer=index,
+            graded_input=layer.graded_input,
+            neurons=layer.neurons,
+            timesteps=spec.timesteps,
+            **dict(zip(COUNT_FIELDS, (int(count) for count in row), strict=True)),
+        )
+        for (stream, index, layer), row in zip(all_layers(spec), rows, strict=True)
     )
 
 
@@ -44,13 +51,13 @@ class NativeStm:
 
     Args:
         spec: the layers.
-        record_spikes: keep every layer's spikes in the result.
+        record: keep every layer's spikes and membranes, of every step, in the result.
     """
 
-    def __init__(self, spec: StmSpec, *, record_spikes: bool = False) -> None:
+    def __init__(self, spec: StmSpec, *, record: bool = False) -> None:
         self._spec = spec
-        self._record_spikes = record_spikes
-        self._cores = [[ConvLifCore.of(layer) for layer in stream.layers] for stream in spec.streams]
+        self._record = record
+        self._cores = [[ConvLifCore(layer) for layer in stream.layers] for stream in spec.streams]
         self._threads: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
@@ -85,33 +92,33 @@ class NativeStm:
         check_events(self._spec, motion, residual)
         if self._threads is None:
             raise EngineError("the native engine is not running", "a clip needs it", "use NativeStm in a with block")
-        outputs = list(self._threads.map(self._run_stream, self._spec.streams, self._cores, (motion, residual)))
+        outputs = list(self._threads.map(self._run_stream, self._cores, (motion, residual)))
         return SpikingResult(
-            motion_membrane=outputs[0][0],
-            residual_membrane=outputs[1][0],
-            counts=tuple(count for _, counts, _ in outputs for count in counts),
-            spikes=tuple(spikes for _, _, recorded in outputs for spikes in recorded),
+            motion_membrane=self._cores[0][-1].membrane.copy(),
+            residual_membrane=self._cores[1][-1].membrane.copy(),
+            counts=layer_counts(self._spec, (core.counts for stream in self._cores for core in stream)),
+            spikes=tuple(spikes for recorded in outputs for spikes, _ in recorded),
+            membranes=tuple(membranes for recorded in outputs for _, membranes in recorded),
         )
 
     def _run_stream(
-        self, stream: StreamSpec, cores: list[ConvLifCore], events: NDArray[np.int8]
-    ) -> tuple[NDArray[np.int32], list[SpikingLayerCounts], list[NDArray[np.int8]]]:
-        steps = self._spec.timesteps
-        recorded = (
-            [np.zeros((steps, *layer.output_shape), dtype=np.int8) for layer in stream.layers]
-            if self._record_spikes
-            else []
-        )
+        self, cores: list[ConvLifCore], events: NDArray[np.int8]
+    ) -> list[tuple[NDArray[np.int8], NDArray[np.int32]]]:
+        """Layer by layer, all steps of a layer at once; returns what is recorded of each."""
+        recorded = []
         for core in cores:
             core.clear()
-        for t in range(steps):
-            passing = events[t]
-            for index, core in enumerate(cores):
-                passing = core.step(passing)
-                if recorded:
-                    recorded[index][t] = passing
-        counts = [
-            layer_counts(stream.name, index, layer, steps, core.counts)
-            for index, (layer, core) in enumerate(zip(stream.layers, cores, strict=True))
-        ]
-        return cores[-1].membrane.copy(), counts, recorded
+            if self._record:
+                events, membranes = _run_step_by_step(core, events)
+                recorded.append((events, membranes))
+            else:
+                events = core.run(events)
+        return recorded
+
+
+def _run_step_by_step(core: ConvLifCore, events: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    spikes, membranes = [], []
+    for step in range(len(events)):
+        spikes.append(core.run(events[step : step + 1])[0])
+        membranes.append(core.membrane.copy())
+    return np.stack(spikes), np.stack(membranes)

@@ -43,9 +43,10 @@ def reference_layer(spec: ConvLifSpec, events: NDArray[np.int8]) -> tuple[NDArra
     o = np.zeros(spec.output_shape, dtype=np.int64)
     spikes = np.zeros((steps, *spec.output_shape), dtype=np.int8)
     membranes = np.zeros((steps, *spec.output_shape), dtype=np.int32)
-    level = spec.threshold << 6
+    level = spec.thresholds.astype(np.int64) << 6
+    keep = DECAY_UNITY - spec.decays.astype(np.int64)
     for t in range(steps):
-        kept = np.sign(u) * ((np.abs(u) * (DECAY_UNITY - spec.decay)) // DECAY_UNITY)
+        kept = np.sign(u) * ((np.abs(u) * keep) // DECAY_UNITY)
         z = synaptic_sum(spec.weight, events[t], spec.output_shape, spec.stride, spec.padding)
         u = kept + (z << 6)
         if spec.reset == "soft":

@@ -6,25 +6,41 @@ Arrays are NumPy, HWC and C-contiguous unless a docstring says otherwise.
 """
 
 from hybrid_cvar.records.clip import Clip, CodedFrame, Gop, GopStructure, InputSpec, VideoInfo, graded_events
-from hybrid_cvar.records.compile_result import CompileResult, LayerMap, ParityRow
+from hybrid_cvar.records.compile_result import (
+    ChipFit,
+    CompilePlan,
+    CompileResult,
+    CoreBounds,
+    Finding,
+    LayerMap,
+    LayerResources,
+    ParityRow,
+    ResourceReport,
+)
 from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
 from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
 
 __all__ = [
+    "ChipFit",
     "Clip",
     "CodedFrame",
+    "CompilePlan",
     "CompileResult",
+    "CoreBounds",
     "EnergyEstimate",
     "EnergyTerm",
+    "Finding",
     "Gop",
     "GopStructure",
     "InputSpec",
     "LayerMap",
+    "LayerResources",
     "NodeMacs",
     "ParityRow",
     "Prediction",
     "Provenance",
     "Report",
+    "ResourceReport",
     "SpikingLayerCounts",
     "SpikingResult",
     "StageSeconds",

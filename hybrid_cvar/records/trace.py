@@ -75,12 +75,14 @@ class SpikingResult:
             the last step, in units of 2**-12 of the float model's.
         counts: one entry a layer, motion stream first.
         spikes: per layer, in the order of `counts`, int8 (T, h, w, C); empty unless recording was asked for.
+        membranes: per layer, int32 (T, h, w, C), after every step; empty unless recording was asked for.
     """
 
     motion_membrane: NDArray[np.int32]
     residual_membrane: NDArray[np.int32]
     counts: tuple[SpikingLayerCounts, ...]
     spikes: tuple[NDArray[np.int8], ...] = ()
+    membranes: tuple[NDArray[np.int32], ...] = ()
 
 
 def add_counts(

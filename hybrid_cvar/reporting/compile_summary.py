@@ -5,23 +5,73 @@ from collections.abc import Sequence
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
-from hybrid_cvar.records import CompileResult, ParityRow
-from hybrid_cvar.reporting.units import count, percent
+from hybrid_cvar.records import (
+    ChipFit,
+    CompilePlan,
+    CompileResult,
+    Finding,
+    LayerMap,
+    ParityRow,
+    ResourceReport,
+    SpikingLayerCounts,
+)
+from hybrid_cvar.reporting.units import count, exact, percent, si
 
-__all__ = ["print_compile_result", "print_parity"]
+__all__ = ["print_alarms", "print_compile_result", "print_parity", "print_plan", "print_resources"]
+
+
+def print_plan(plan: CompilePlan, console: Console) -> None:
+    """What compile would make of a checkpoint: the float-to-integer map and the resources."""
+    _print_map(plan.maps, (), console)
+    print_resources(plan.resources, console)
+    console.print(f"{escape(plan.name)}: nothing was run and nothing was written")
+
+
+def print_resources(resources: ResourceReport, console: Console) -> None:
+    """What the spiking partition takes, layer by layer and on every chip, and the limits it breaks."""
+    sizes = _table("Size of the spiking partition  \\[modelled]")
+    for heading in ("layer", "input", "neurons", "synapses", "inputs a neuron", "axons in", "axons out"):
+        sizes.add_column(heading, justify="left" if heading in ("layer", "input") else "right", no_wrap=True)
+    memory = _table("Memory of the spiking partition  \\[modelled]")
+    for heading in ("layer", "weights", "bits", "stored once", "stored unrolled", "neuron state"):
+        memory.add_column(heading, justify="left" if heading == "layer" else "right", no_wrap=True)
+    for layer in resources.layers:
+        sizes.add_row(
+            layer.name,
+            "graded" if layer.graded_input else "spikes",
+            count(layer.neurons),
+            count(layer.synapses),
+            exact(layer.fan_in),
+            count(layer.input_axons),
+            count(layer.output_axons),
+        )
+        memory.add_row(
+            layer.name,
+            count(layer.unique_weights),
+            str(layer.weight_bits),
+            si(layer.shared_weight_bytes, "B"),
+            si(layer.unrolled_weight_bytes, "B"),
+            si(layer.state_bytes, "B"),
+        )
+    console.print(sizes)
+    console.print(memory)
+    for chip in resources.chips:
+        _print_chip(chip, console)
+    if resources.violations:
+        console.print(f"[yellow]{len(resources.violations)} broken limit(s):[/]")
+        _print_findings(resources.violations, console)
+    console.print(f"[dim]assumed: {escape('; '.join(resources.assumptions))}.[/]")
+    for chip in resources.chips:
+        console.print(f"[dim]not checked on {escape(chip.chip)}: {escape('; '.join(chip.not_checked))}.[/]")
+        console.print(f"[dim]capacities of {escape(chip.chip)}: {escape('; '.join(chip.sources))}.[/]")
 
 
 def print_parity(rows: Sequence[ParityRow], console: Console) -> None:
     """The comparisons of verification, one line each (measured on the sample clips)."""
-    table = Table(
-        title="Parity on the sample clips  \\[measured]",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
+    table = _table("Parity on the sample clips  \\[measured]")
     table.add_column("compared", overflow="fold")
     table.add_column("values", justify="right", no_wrap=True)
     table.add_column("differ", justify="right", no_wrap=True)
@@ -39,37 +89,104 @@ def print_parity(rows: Sequence[ParityRow], console: Console) -> None:
     console.print(table)
 
 
+def print_alarms(alarms: Sequence[Finding], console: Console) -> None:
+    """Layers that did something odd on the sample clips; nothing if there are none."""
+    if alarms:
+        console.print(f"[yellow]{len(alarms)} alarm(s) on the sample clips:[/]")
+        _print_findings(alarms, console)
+
+
 def print_compile_result(result: CompileResult, console: Console) -> None:
     """The float-to-integer map of every layer, and where the bundle is."""
-    table = Table(
-        title="Float to integer, a layer",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for heading in ("layer", "v_th", "theta", "leak", "d", "rounding", "rails", "spikes", "clipped"):
-        table.add_column(heading, justify="left" if heading == "layer" else "right", no_wrap=True)
-    for layer, seen in zip(result.maps, result.counts, strict=True):
-        table.add_row(
-            layer.name,
-            f"{layer.threshold_float:.3f}",
-            str(layer.threshold_integer),
-            f"{layer.leak_float:.4f}",
-            str(layer.decay_integer),
-            f"{layer.weight_rounding_rms:.4f}",
-            percent(layer.weights_at_rails),
-            percent(seen.spike_rate),
-            percent(seen.saturated_states / seen.neuron_updates),
-        )
-    console.print(table)
-    console.print(
-        "[dim]theta = 64 v_th, d = 4096 (1 - leak), weights in steps of 2/64; rounding: RMS error of the weights; "
-        "rails: weights at -256 or 254; "
-        f"spikes and clipped membranes: shares on {result.clips} clips.[/]"
-    )
+    _print_map(result.maps, result.counts, console)
+    console.print(f"[dim]spikes, saturated: shares of all membrane updates on {result.clips} clips (emulated).[/]")
     if result.notice:
         console.print(f"[yellow]note:[/] {escape(result.notice)}")
     if not result.trained:
         console.print("[yellow]note:[/] the weights were not trained for recognition.")
     console.print(f"bundle: [bold]{escape(str(result.bundle))}[/] ({result.name}, {len(result.labels)} classes)")
+
+
+def _print_map(maps: Sequence[LayerMap], counts: Sequence[SpikingLayerCounts], console: Console) -> None:
+    neurons = _table("Float to integer: neurons")
+    for heading in ("layer", "parameter", "float", "integer", "stands for"):
+        neurons.add_column(heading, justify="left" if heading in ("layer", "parameter") else "right", no_wrap=True)
+    for layer in maps:
+        neurons.add_row(
+            layer.name,
+            "v_th, theta",
+            _span(layer.threshold_float, ".4f"),
+            _span(layer.threshold_integer, "d"),
+            _span(layer.threshold_represented, ".4f"),
+        )
+        neurons.add_row(
+            "",
+            "leak, d",
+            _span(layer.leak_float, ".4f"),
+            _span(layer.decay_integer, "d"),
+            _span(layer.leak_represented, ".4f"),
+        )
+    console.print(neurons)
+    weights = _table("Float to integer: weights")
+    headings = ["layer", "scale", "error RMS", "largest", "at rails", "clipped"]
+    for heading in headings + (["spikes", "saturated"] if counts else []):
+        weights.add_column(heading, justify="left" if heading == "layer" else "right", no_wrap=True)
+    for position, layer in enumerate(maps):
+        cells = [
+            layer.name,
+            str(layer.weight_scale),
+            f"{layer.weight_rounding_rms:.4f}",
+            f"{layer.weight_rounding_largest:.4f}",
+            percent(layer.weights_at_rails),
+            percent(layer.weights_clipped),
+        ]
+        if counts:
+            seen = counts[position]
+            cells += [percent(seen.spike_rate), percent(seen.saturated_states / seen.neuron_updates, 2)]
+        weights.add_row(*cells)
+    console.print(weights)
+    console.print(
+        "[dim]theta = 64 v_th, d = 4096 (1 - leak), weights in steps of 2/64; errors in float units; at rails: "
+        "-256 or 254, clipped: beyond; lowest..highest where channels differ (all of them: manifest.json).[/]"
+    )
+
+
+def _print_chip(chip: ChipFit, console: Console) -> None:
+    table = _table(f"Cores on {escape(chip.chip)}  \\[modelled, bounds]")
+    for heading in ("layer", "at least", "for its", "tiled", "tile (h x w x C)", "filled most"):
+        table.add_column(
+            heading, justify="left" if heading in ("layer", "for its", "filled most") else "right", no_wrap=True
+        )
+    for layer in chip.layers:
+        table.add_row(
+            layer.name,
+            exact(layer.at_least),
+            layer.at_least_for,
+            _or_none(layer.tiled),
+            "" if layer.tile is None else " x ".join(map(str, layer.tile)),
+            layer.tiled_for,
+        )
+    table.add_section()
+    table.add_row("cores", exact(chip.cores_at_least), "", _or_none(chip.cores_tiled), "", "", style="bold")
+    table.add_row("chips", exact(chip.chips_at_least), "", _or_none(chip.chips_tiled), "", "", style="bold")
+    console.print(table)
+
+
+def _print_findings(findings: Sequence[Finding], console: Console) -> None:
+    for finding in findings:
+        text = f"{finding.subject}: {finding.found}; {finding.rule}; {finding.remedy}"
+        console.print(Padding(f"[yellow]{escape(text)}[/]", (0, 0, 0, 2)))
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _or_none(value: int | None) -> str:
+    return "none" if value is None else exact(value)
+
+
+def _span(values: Sequence[float], spec: str) -> str:
+    """One value, or the lowest and the highest."""
+    lowest, highest = (format(value, spec) for value in (min(values), max(values)))
+    return lowest if lowest == highest else f"{lowest}..{highest}"

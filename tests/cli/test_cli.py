@@ -241,6 +241,21 @@ def test_compile_then_run(small_checkpoint, tmp_path):
 
 
 @pytest.mark.needs_compile
+def test_a_dry_run_prints_the_map_and_the_resources_and_writes_nothing(small_checkpoint, tmp_path):
+    done = hybrid_cvar("compile", small_checkpoint, "--dry-run", "--chip", "loihi-2", "--strict", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in ("Float to integer", "Cores on Loihi 2", "not checked", "nothing was written"):
+        assert words in done.stdout
+    assert "Loihi 1" not in done.stdout
+    strict = hybrid_cvar("compile", small_checkpoint, "--strict", cwd=tmp_path)
+    assert strict.returncode == 1
+    assert "Cores on Loihi 1" in strict.stdout
+    assert "2 broken limit(s), the first of Loihi 1: motion.0" in strict.stderr
+    assert "loihi-3" in hybrid_cvar("compile", small_checkpoint, "--chip", "loihi-3", cwd=tmp_path).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.needs_compile
 def test_compile_refuses_a_bad_checkpoint_and_leaves_nothing(tmp_path):
     (tmp_path / "bad.pt").write_text("no checkpoint")
     done = hybrid_cvar("compile", "bad.pt", cwd=tmp_path)
@@ -261,7 +276,7 @@ def test_help_teaches():
     for arguments, words in (
         (["--help"], ["compile", "run", "doctor", "Exit status", "bundle"]),
         (["run", "--help"], ["--engine", "--clips", "--json", "--report", "Example"]),
-        (["compile", "--help"], ["--output", "--overwrite", "Example"]),
+        (["compile", "--help"], ["--output", "--overwrite", "--strict", "--dry-run", "Example"]),
     ):
         shown = hybrid_cvar(*arguments).stdout
         assert [word for word in words if word not in shown] == []

@@ -209,7 +209,7 @@ def elsewhere(file, name):
         (lambda f: f["motion/layer/1/weight"].__setitem__((0, 0, 0, 0), float("nan")), "whole numbers"),
         (lambda f: replace(f, "motion/layer/1/neuron/vThMant", 3.7), "whole number"),
         (lambda f: replace(f, "motion/layer/1/neuron/vThMant", float("inf")), "vThMant"),
-        (lambda f: replace(f, "motion/layer/1/neuron/vDecay", [1, 2]), "at most 1"),
+        (lambda f: replace(f, "motion/layer/1/neuron/vDecay", [1, 2]), "4 whole number"),
         (lambda f: as_group(f, "motion/layer/1/weight"), "not an array"),
         (lambda f: huge(f, "motion/layer/1/stride"), "at most 2"),
         (lambda f: huge(f, "motion/layer/1/weight"), "at most"),
@@ -226,14 +226,14 @@ def test_a_spiking_file_that_no_engine_could_run(copy, change, words):
 def test_a_parity_mismatch_fails_the_compile_and_leaves_nothing(small_checkpoint, tmp_path, monkeypatch):
     from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
 
-    whole = ConvLifCore.step
+    whole = ConvLifCore.run
 
     def off_by_one(self, events):
         spikes = whole(self, events)
         self.membrane += 1
         return spikes
 
-    monkeypatch.setattr(ConvLifCore, "step", off_by_one)
+    monkeypatch.setattr(ConvLifCore, "run", off_by_one)
     seen = []
     with pytest.raises(ParityError, match="SLAYER quantised -> native"):
         compile_it(small_checkpoint, tmp_path / "b", on_parity=seen.append)

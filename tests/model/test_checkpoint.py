@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hybrid_cvar.errors import CheckpointError, OutputError
-from hybrid_cvar.model import Checkpoint, load_checkpoint, save_checkpoint
+from hybrid_cvar.model import Checkpoint, HybridCvarModel, load_checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.needs_compile
 
@@ -30,6 +30,34 @@ def test_round_trip(small_checkpoint, tmp_path):
     assert again.state_dict.keys() == loaded.state_dict.keys()
     assert all(torch.equal(tensor, again.state_dict[name]) for name, tensor in loaded.state_dict.items())
     assert [file.name for file in tmp_path.iterdir()] == ["copy.pt"]
+
+
+def test_a_checkpoint_of_before_there_was_a_choice_has_one_soft_threshold_a_layer(small_checkpoint, tmp_path):
+    content = content_of(small_checkpoint)
+    for name in ("neuron_parameters", "reset"):
+        del content["config"]["stm"][name]
+    path = tmp_path / "old.pt"
+    torch.save(content, path)
+    assert load_checkpoint(path).config == load_checkpoint(small_checkpoint).config
+    neuron = load_checkpoint(path).build_model().stm_motion.blocks[0].neuron
+    assert (neuron.reset, neuron.threshold_value.shape) == ("soft", (1,))
+
+
+def test_thresholds_and_leaks_of_channels_are_saved(small_checkpoint, tmp_path):
+    old = load_checkpoint(small_checkpoint)
+    config = dataclasses.replace(
+        old.config, stm=dataclasses.replace(old.config.stm, neuron_parameters="channel", reset="hard")
+    )
+    model = HybridCvarModel(config, len(old.labels))
+    with torch.no_grad():
+        model.stm_residual.blocks[1].neuron.threshold_value.copy_(torch.tensor([0.5, 1.0, 2.0, 4.0]))
+    path = tmp_path / "channels.pt"
+    save_checkpoint(Checkpoint(config, old.labels, model.state_dict(), trained=False), path)
+    neuron = load_checkpoint(path).build_model().stm_residual.blocks[1].neuron
+    assert neuron.reset == "hard"
+    assert neuron.threshold_integer.tolist() == [32, 64, 128, 256]
+    with pytest.raises(CheckpointError, match="do not fit"):
+        Checkpoint(old.config, old.labels, model.state_dict(), trained=False).build_model()
 
 
 class Payload:

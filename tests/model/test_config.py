@@ -19,6 +19,11 @@ def test_round_trip(name):
     assert config_from_dict(config_to_dict(config)) == config
 
 
+def test_round_trip_of_what_is_not_the_default():
+    config = ModelConfig(stm=StmConfig(neuron_parameters="channel", reset="hard"))
+    assert config_from_dict(config_to_dict(config)) == config != ModelConfig()
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -38,6 +43,9 @@ def test_round_trip(name):
         (lambda: StmConfig(channels=16), "whole numbers"),
         (lambda: StmConfig(channels=("a", "b")), "whole numbers"),
         (lambda: StmConfig(threshold="x"), "two numbers"),
+        (lambda: StmConfig(neuron_parameters="neuron"), "stm.neuron_parameters = 'neuron'.*layer, channel"),
+        (lambda: StmConfig(reset="none"), "stm.reset = 'none'.*soft, hard"),
+        (lambda: config_from_dict({"stm": {"reset": ["soft"]}}), "stm.reset"),
         (lambda: ModelConfig(name=5), "must be a name"),
         (lambda: ModelConfig(input=InputSpec(size=111)), "tokens a side"),
         (lambda: config_from_dict({1: 2, "a": 3}), "unknown field"),

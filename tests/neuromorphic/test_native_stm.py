@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 from hybrid_cvar.errors import EngineError
 from hybrid_cvar.fixed_point import MEMBRANE_MAX
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec, reference_layer
-from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
+from hybrid_cvar.neuromorphic.conv_lif_core import ALWAYS_GATHER, ALWAYS_SCATTER, ConvLifCore
+from hybrid_cvar.neuromorphic.kernels import GATHER_COST
 
 RAILS = [-256, -254, -2, 0, 2, 128, 254]
+
+
+def _one_or_each(draw, values, channels, rng):
+    return draw(st.sampled_from(values)) if draw(st.booleans()) else rng.choice(values, channels)
 
 
 @st.composite
@@ -18,7 +23,7 @@ def layers(draw):
     """(layer, events): any shape, stride, padding, weights and inputs at the rails."""
     kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
     shape = (draw(st.integers(kernel[0], 9)), draw(st.integers(kernel[1], 9)), draw(st.integers(1, 3)))
-    channels = draw(st.integers(1, 4))
+    channels = draw(st.sampled_from([1, 3, 4, 16, 17, 33]))
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     weight = rng.choice(RAILS, (channels, shape[2], *kernel)).astype(np.int32)
@@ -29,8 +34,8 @@ def layers(draw):
         weight=weight,
         stride=(draw(st.integers(1, 3)), draw(st.integers(1, 3))),
         padding=(draw(st.integers(0, 3)), draw(st.integers(0, 3))),
-        threshold=draw(st.sampled_from([0, 1, 64, 1000, 30_000, 2**17 - 1])),
-        decay=draw(st.sampled_from([0, 1, 400, 2048, 4095])),
+        threshold=_one_or_each(draw, [0, 1, 64, 1000, 30_000, 2**17 - 1], channels, rng),
+        decay=_one_or_each(draw, [0, 1, 400, 2048, 4095], channels, rng),
         reset=draw(st.sampled_from(["soft", "hard"])),
         graded_input=graded,
     )
@@ -39,15 +44,54 @@ def layers(draw):
     return layer, events
 
 
+COSTS = [ALWAYS_GATHER, GATHER_COST, ALWAYS_SCATTER]
+
+
 @settings(max_examples=150, deadline=None)
-@given(layers())
-def test_every_spike_and_membrane_equals_the_reference(case):
+@given(layers(), st.sampled_from(COSTS), st.integers(1, 6))
+def test_every_spike_and_membrane_equals_the_reference(case, gather_cost, at_once):
     layer, events = case
     spikes, membranes = reference_layer(layer, events)
-    core = ConvLifCore.of(layer)
-    for t, arriving in enumerate(events):
-        np.testing.assert_array_equal(core.step(arriving), spikes[t])
-        np.testing.assert_array_equal(core.membrane, membranes[t])
+    core = ConvLifCore(layer, gather_cost=gather_cost)
+    for begin in range(0, len(events), at_once):
+        end = min(begin + at_once, len(events))
+        np.testing.assert_array_equal(core.run(events[begin:end]), spikes[begin:end])
+        np.testing.assert_array_equal(core.membrane, membranes[end - 1])
+
+
+@pytest.mark.parametrize("gather_cost", COSTS)
+def test_long_rows_of_both_kinds_are_exact(gather_cost):
+    """Rows that are wide, some crowded and some nearly silent, so that both kernels take part in one step."""
+    rng = np.random.default_rng(4)
+    weight = rng.integers(-128, 128, (16, 16, 3, 3), dtype=np.int32) * 2
+    layer = ConvLifSpec("wide", (12, 150, 16), weight, (1, 1), (1, 1), 3000, 300)
+    activity = np.linspace(0, 1, 12)[None, :, None, None] ** 2
+    events = (rng.random((5, 12, 150, 16)) < activity).astype(np.int8)
+    spikes, membranes = reference_layer(layer, events)
+    core = ConvLifCore(layer, gather_cost=gather_cost)
+    np.testing.assert_array_equal(core.run(events), spikes)
+    np.testing.assert_array_equal(core.membrane, membranes[-1])
+    assert 0.02 < spikes.mean() < 0.98
+
+
+def test_the_kernel_is_chosen_by_activity():
+    """A gather kernel's weights that are wrong show whenever, and only when, it is used."""
+    weight = np.full((16, 2, 3, 3), 2, dtype=np.int32)
+    layer = ConvLifSpec("choice", (6, 32, 2), weight, (1, 1), (1, 1), 2**17 - 1, 0)
+    for activity, gathered in ((0.01, False), (1.0, True)):
+        core = ConvLifCore(layer)
+        core._tables.gather[:] = 0
+        events = (np.random.default_rng(0).random((1, 6, 32, 2)) < activity).astype(np.int8)
+        core.run(events)
+        _, membranes = reference_layer(layer, events)
+        assert np.array_equal(core.membrane, membranes[-1]) is not gathered
+
+
+def test_events_that_no_output_reads_are_counted():
+    layer = ConvLifSpec("rest", (4, 3, 1), np.full((1, 1, 1, 1), 2, dtype=np.int32), (3, 1), (0, 0), 1, 0)
+    core = ConvLifCore(layer)
+    core.run(np.ones((2, 4, 3, 1), dtype=np.int8))
+    assert core.counts[:2].tolist() == [24, 12]
 
 
 @settings(max_examples=60, deadline=None)
@@ -55,9 +99,8 @@ def test_every_spike_and_membrane_equals_the_reference(case):
 def test_counts_equal_a_plain_count(case):
     """Synaptic operations: for every event, the non-zero weights it meets at outputs that exist."""
     layer, events = case
-    core = ConvLifCore.of(layer)
-    for arriving in events:
-        core.step(arriving)
+    core = ConvLifCore(layer)
+    core.run(events)
     ones = ConvLifSpec(
         name="ones",
         input_shape=layer.input_shape,
@@ -87,9 +130,8 @@ def test_saturation_is_clipped_and_counted():
         decay=0,
         graded_input=True,
     )
-    core = ConvLifCore.of(layer)
-    for _ in range(3):
-        core.step(np.full((1, 1, 16), -128, dtype=np.int8))
+    core = ConvLifCore(layer)
+    core.run(np.full((3, 1, 1, 16), -128, dtype=np.int8))
     assert core.membrane.item() == -MEMBRANE_MAX
     assert core.counts.tolist()[4] == 3
 
@@ -97,10 +139,10 @@ def test_saturation_is_clipped_and_counted():
 def test_clips_do_not_leak_into_each_other(make_stm, make_clip):
     stm = make_stm()
     first, second = make_clip(stm, 1), make_clip(stm, 2)
-    with NativeStm(stm, record_spikes=True) as engine:
+    with NativeStm(stm, record=True) as engine:
         engine.run_clip(*first)
         after = engine.run_clip(*second)
-    with NativeStm(stm, record_spikes=True) as engine:
+    with NativeStm(stm, record=True) as engine:
         alone = engine.run_clip(*second)
     np.testing.assert_array_equal(after.motion_membrane, alone.motion_membrane)
     np.testing.assert_array_equal(after.residual_membrane, alone.residual_membrane)
@@ -110,7 +152,7 @@ def test_clips_do_not_leak_into_each_other(make_stm, make_clip):
 def test_layers_feed_each_other_without_delay(make_stm, make_clip):
     stm = make_stm(3)
     clip = make_clip(stm, 4)
-    with NativeStm(stm, record_spikes=True) as engine:
+    with NativeStm(stm, record=True) as engine:
         result = engine.run_clip(*clip)
     for stream, events, spikes, membrane in (
         (stm.motion, clip[0], result.spikes[:2], result.motion_membrane),

@@ -91,7 +91,7 @@ def test_synaptic_operations_equal_a_plain_count_in_torch(bundle, trace):
 
     clips = read_clips(SAMPLE_VIDEO, bundle.input, 4).clips
     totals = dict.fromkeys((layer.name for layer in trace.spiking), 0)
-    with NativeStm(bundle.stm, record_spikes=True) as stm:
+    with NativeStm(bundle.stm, record=True) as stm:
         for clip in clips:
             events = graded_events(clip.motion, 1), graded_events(clip.residual, 2)
             spikes = stm.run_clip(*events).spikes

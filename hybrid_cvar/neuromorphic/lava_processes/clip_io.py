@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS
 
-__all__ = ["ClipSource", "ReadOut", "SpikeSink"]
+__all__ = ["CLIPS_IN_FLIGHT", "ClipSource", "MembraneSink", "ReadOut", "SpikeSink"]
 
 CLIPS_IN_FLIGHT = 1
 
@@ -126,43 +126,69 @@ class PyReadOutModel(PyLoihiProcessModel):
                 self.counts_out.send(self.counts_in.recv())
 
 
-class SpikeSink(AbstractProcess):
-    """Collects a layer's spikes and hands them to the program, once a clip.
+class StepSink(AbstractProcess):
+    """Collects what a layer sends every step and hands it to the program, once a clip.
 
     Ports:
-        s_in: int8 (h, w, C). spikes_out: int8 (T, h, w, C), external.
+        s_in: (h, w, C). steps_out: (T, h, w, C), external.
 
     Args:
-        first_step: run step, within the period, of the layer's first spikes of a clip.
+        first_step: run step, within the period, of the layer's first message of a clip.
     """
 
     def __init__(self, *, shape: tuple[int, int, int], timesteps: int, period: int, first_step: int) -> None:
         super().__init__(shape=shape, timesteps=timesteps, period=period, first_step=first_step)
         self.s_in = InPort(shape=shape)
-        self.spikes_out = OutPort(shape=(timesteps, *shape))
-        self.spikes_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
+        self.steps_out = OutPort(shape=(timesteps, *shape))
+        self.steps_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
+
+
+class SpikeSink(StepSink):
+    """`StepSink` of spikes, int8."""
+
+
+class MembraneSink(StepSink):
+    """`StepSink` of membranes, int32."""
+
+
+class _StepSinkModel(PyLoihiProcessModel):
+    """Receives every step; keeps the steps of the clip."""
+
+    s_in: PyInPort
+    steps_out: PyOutPort
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._run_step = 0
+        self._kept: list[np.ndarray] = []
+
+    def run_spk(self) -> None:
+        """Stores one step's message; sends them all after the clip's last step."""
+        clip_step = self._run_step % self.proc_params["period"] - self.proc_params["first_step"]
+        self._run_step += 1
+        message = self.s_in.recv()
+        if 0 <= clip_step < self.proc_params["timesteps"]:
+            self._kept.append(message)
+        if clip_step == self.proc_params["timesteps"] - 1:
+            self.steps_out.send(np.stack(self._kept))
+            self._kept = []
 
 
 @implements(proc=SpikeSink, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "floating_pt")
-class PySpikeSinkModel(PyLoihiProcessModel):
-    """Receives every step; keeps the steps of the clip."""
+class PySpikeSinkModel(_StepSinkModel):
+    """The spikes of every step."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=1)
-    spikes_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+    steps_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._run_step = 0
-        self._spikes = np.zeros((proc_params["timesteps"], *proc_params["shape"]), dtype=np.int8)
 
-    def run_spk(self) -> None:
-        """Stores one step's spikes; sends them all after the clip's last step."""
-        clip_step = self._run_step % self.proc_params["period"] - self.proc_params["first_step"]
-        self._run_step += 1
-        spikes = self.s_in.recv()
-        if 0 <= clip_step < self.proc_params["timesteps"]:
-            self._spikes[clip_step] = spikes
-        if clip_step == self.proc_params["timesteps"] - 1:
-            self.spikes_out.send(self._spikes)
+@implements(proc=MembraneSink, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt", "floating_pt")
+class PyMembraneSinkModel(_StepSinkModel):
+    """The membranes of every step."""
+
+    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    steps_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)

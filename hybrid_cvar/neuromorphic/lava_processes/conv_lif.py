@@ -29,11 +29,6 @@ def lava_kernel(weight: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1))
 
 
-def torch_kernel(weight: np.ndarray) -> np.ndarray:
-    """Inverse of `lava_kernel`."""
-    return np.ascontiguousarray(weight.transpose(0, 3, 1, 2)[:, :, ::-1, ::-1])
-
-
 class ConvLif(AbstractProcess):
     """A 2-D convolution onto leaky integrate-and-fire neurons with a learned threshold and leak.
 
@@ -43,6 +38,7 @@ class ConvLif(AbstractProcess):
     Ports:
         s_in: int8 (H, W, C_in), events of one step.
         s_out: int8 (h, w, C_out), spikes of one step.
+        u_out: int32 (h, w, C_out), the membrane after every step.
         membrane_out: int32 (h, w, C_out), sent once a clip, after its last step.
         counts_out: int64 (layers, 5), sent once a clip; this layer's row is `COUNT_FIELDS`, the others
             are 0, so that the read-out adds up all layers. Fused model only.
@@ -65,14 +61,7 @@ class ConvLif(AbstractProcess):
         super().__init__(
             name=name,
             weight=weight,
-            input_shape=spec.input_shape,
-            output_shape=spec.output_shape,
-            stride=spec.stride,
-            padding=spec.padding,
-            threshold=spec.threshold,
-            decay=spec.decay,
-            hard_reset=spec.reset == "hard",
-            graded_input=spec.graded_input,
+            spec=spec,
             timesteps=timesteps,
             period=period,
             offset=offset,
@@ -81,6 +70,7 @@ class ConvLif(AbstractProcess):
         )
         self.s_in = InPort(shape=spec.input_shape)
         self.s_out = OutPort(shape=spec.output_shape)
+        self.u_out = OutPort(shape=spec.output_shape)
         self.membrane_out = OutPort(shape=spec.output_shape)
         self.counts_out = OutPort(shape=(rows, len(COUNT_FIELDS)))
         self.weight = Var(shape=weight.shape, init=weight)
@@ -95,6 +85,7 @@ class PyConvLifModelFixed(PyLoihiProcessModel):
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+    u_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     membrane_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64, precision=64)
     weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=9)
@@ -102,37 +93,23 @@ class PyConvLifModelFixed(PyLoihiProcessModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._core: ConvLifCore | None = None
+        self._core = ConvLifCore(proc_params["spec"])
         self._run_step = 0
-
-    def _start(self) -> ConvLifCore:
-        params = self.proc_params
-        core = ConvLifCore(
-            torch_kernel(self.weight),
-            params["output_shape"],
-            params["stride"],
-            params["padding"],
-            params["threshold"],
-            params["decay"],
-            params["hard_reset"],
-        )
-        core.membrane = self.u  # the Var is the state
-        return core
 
     def run_spk(self) -> None:
         """Receives a step's events, runs the layer, sends its spikes; at a clip's end also the read-out."""
         events = self.s_in.recv()
-        if self._core is None:
-            self._core = self._start()
+        self._core.membrane = self.u  # the Var is the state
         clip_step = self._run_step % self.proc_params["period"] - self.proc_params["offset"]
         self._run_step += 1
         if clip_step == 0:
             self._core.clear()
-        self.s_out.send(self._core.step(events))
+        self.s_out.send(self._core.run(events[np.newaxis])[0])
+        self.u_out.send(self.u)
         if clip_step == self.proc_params["timesteps"] - 1:
             counts = np.zeros((self.proc_params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
             counts[self.proc_params["row"]] = self._core.counts
-            self.membrane_out.send(self._core.membrane)
+            self.membrane_out.send(self.u)
             self.counts_out.send(counts)
 
 
@@ -148,6 +125,7 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+    u_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     membrane_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64, precision=64)
     weight: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=9)
@@ -156,12 +134,12 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._run_step = 0
-        self._spikes = np.zeros(proc_params["output_shape"], dtype=np.int8)
+        self._spikes = np.zeros(proc_params["spec"].output_shape, dtype=np.int8)
         self._fired = 0
 
     def run_spk(self) -> None:
         """Receives a step's events, runs the layer, sends its spikes; at a clip's end also the read-out."""
-        params = self.proc_params
+        params, spec = self.proc_params, self.proc_params["spec"]
         events = self.s_in.recv()
         clip_step = self._run_step % params["period"] - params["offset"]
         self._run_step += 1
@@ -169,24 +147,24 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
             self.u[:] = 0
             self._spikes[:] = 0
             self._fired = 0
-        synapse = synaptic_sum(
-            torch_kernel(self.weight), events, params["output_shape"], params["stride"], params["padding"]
-        )
-        threshold = params["threshold"] / WEIGHT_SCALE
-        leak = (DECAY_UNITY - params["decay"]) / DECAY_UNITY
+        synapse = synaptic_sum(spec.weight, events, spec.output_shape, spec.stride, spec.padding)
+        threshold = spec.thresholds / WEIGHT_SCALE
+        leak = (DECAY_UNITY - spec.decays) / DECAY_UNITY
         self.u[:] = leak * self.u + synapse / WEIGHT_SCALE
-        if not params["hard_reset"]:
+        if spec.reset == "soft":
             self.u[:] -= threshold * self._spikes
         fired = self.u > threshold
-        if params["hard_reset"]:
+        if spec.reset == "hard":
             self.u[fired] = 0
         self._spikes[:] = fired
         self._fired += int(fired.sum())
         self.s_out.send(self._spikes)
+        membrane = np.rint(self.u * MEMBRANE_SCALE).astype(np.int32)
+        self.u_out.send(membrane)
         if clip_step == params["timesteps"] - 1:
             counts = np.zeros((params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
             counts[params["row"], 2:4] = (params["timesteps"] * self.u.size, self._fired)
-            self.membrane_out.send(np.rint(self.u * MEMBRANE_SCALE).astype(np.int32))
+            self.membrane_out.send(membrane)
             self.counts_out.send(counts)
 
 
@@ -201,18 +179,19 @@ class SubConvLifModel(AbstractSubProcessModel):
 
     def __init__(self, proc: AbstractProcess) -> None:
         params = proc.proc_params
+        spec = params["spec"]
         self.conv = Conv(
             weight=params["weight"],
-            input_shape=params["input_shape"],
-            stride=params["stride"],
-            padding=params["padding"],
-            num_message_bits=8 if params["graded_input"] else 0,
+            input_shape=spec.input_shape,
+            stride=spec.stride,
+            padding=spec.padding,
+            num_message_bits=8 if spec.graded_input else 0,
         )
         self.neuron = SoftResetLif(
-            shape=params["output_shape"],
-            threshold=params["threshold"],
-            decay=params["decay"],
-            hard_reset=params["hard_reset"],
+            shape=spec.output_shape,
+            threshold=spec.thresholds,
+            decay=spec.decays,
+            hard_reset=spec.reset == "hard",
             timesteps=params["timesteps"],
             period=params["period"],
             offset=params["offset"],
@@ -220,6 +199,7 @@ class SubConvLifModel(AbstractSubProcessModel):
         proc.in_ports.s_in.connect(self.conv.in_ports.s_in)
         self.conv.out_ports.a_out.connect(self.neuron.in_ports.a_in)
         self.neuron.out_ports.s_out.connect(proc.out_ports.s_out)
+        self.neuron.out_ports.u_out.connect(proc.out_ports.u_out)
         self.neuron.out_ports.membrane_out.connect(proc.out_ports.membrane_out)
         proc.vars.weight.alias(self.conv.vars.weight)
         proc.vars.u.alias(self.neuron.vars.u)

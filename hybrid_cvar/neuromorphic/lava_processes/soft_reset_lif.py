@@ -12,6 +12,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from numpy.typing import NDArray
 
 from hybrid_cvar.fixed_point import DECAY_UNITY, MEMBRANE_MAX
 
@@ -28,6 +29,7 @@ class SoftResetLif(AbstractProcess):
     Ports:
         a_in: int32 (h, w, C), synaptic sums z[t].
         s_out: int8 (h, w, C), spikes.
+        u_out: int32 (h, w, C), the membrane after every step.
         membrane_out: int32 (h, w, C), sent once a clip, after its last step.
     """
 
@@ -35,8 +37,8 @@ class SoftResetLif(AbstractProcess):
         self,
         *,
         shape: tuple[int, ...],
-        threshold: int,
-        decay: int,
+        threshold: NDArray[np.int32],
+        decay: NDArray[np.int32],
         hard_reset: bool,
         timesteps: int,
         period: int,
@@ -52,6 +54,7 @@ class SoftResetLif(AbstractProcess):
         )
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
+        self.u_out = OutPort(shape=shape)
         self.membrane_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)
         self.o = Var(shape=shape, init=0)
@@ -65,6 +68,7 @@ class PySoftResetLifModelFixed(PyLoihiProcessModel):
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
+    u_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     membrane_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     u: np.ndarray = LavaPyType(np.ndarray, np.int32, precision=24)
     o: np.ndarray = LavaPyType(np.ndarray, np.int8, precision=1)
@@ -82,9 +86,11 @@ class PySoftResetLifModelFixed(PyLoihiProcessModel):
         if clip_step == 0:
             self.u[:] = 0
             self.o[:] = 0
-        level = params["threshold"] << 6
+        level = params["threshold"].astype(np.int64) << 6
         before = self.u.astype(np.int64)
-        membrane = np.sign(before) * ((np.abs(before) * (DECAY_UNITY - params["decay"])) >> 12) + (synapse << 6)
+        membrane = np.sign(before) * ((np.abs(before) * (DECAY_UNITY - params["decay"].astype(np.int64))) >> 12) + (
+            synapse << 6
+        )
         if not params["hard_reset"]:
             membrane -= level * self.o.astype(np.int64)
         membrane = np.clip(membrane, -MEMBRANE_MAX, MEMBRANE_MAX)
@@ -94,5 +100,6 @@ class PySoftResetLifModelFixed(PyLoihiProcessModel):
         self.u[:] = membrane
         self.o[:] = spikes
         self.s_out.send(self.o)
+        self.u_out.send(self.u)
         if clip_step == params["timesteps"] - 1:
             self.membrane_out.send(self.u)

@@ -1,0 +1,369 @@
+"""The spiking partition: equal in every form, and how fast, at the base size on real clips."""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid_cvar.benchmark.kernel_speed import (
+    ACTIVITIES,
+    crossover,
+    gather_peak,
+    milliseconds_by_activity,
+    scatter_peak,
+)
+from hybrid_cvar.benchmark.measure import TwoTimings, peak_memory, ratio_of_medians
+from hybrid_cvar.benchmark.real_clips import RealClips, find_real_clips
+from hybrid_cvar.benchmark.results import BenchResult
+from hybrid_cvar.benchmark.spiking_material import BASE_SIZE, SPIKE_RATE, ClipEvents, base_partition, clip_events
+from hybrid_cvar.errors import MissingPartError
+from hybrid_cvar.lava_compat import INSTALL_COMPILE
+from hybrid_cvar.neuromorphic import NativeStm, StmSpec
+from hybrid_cvar.neuromorphic.lava_stm import LavaForm, LavaStm
+from hybrid_cvar.records import Provenance, SpikingResult
+
+__all__ = ["SPIKING_ROWS", "SpikingBench"]
+
+CLIPS = 3
+STOCK_SIZE = 112
+"""Stock Conv fails on wider inputs than 127 under NumPy 2."""
+STOCK_ROUNDS = 3
+CROSSOVER_CHANNELS = 16
+CLIPS_FOR_MEMORY = 4
+TRAINING_BATCH = 4
+TRAINING_ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class SpikingBench:
+    """What the rows are measured on.
+
+    Attributes:
+        clips: the real videos; dancer.avi is used.
+        rounds: of every ratio.
+        size: side of the input.
+        stock_size: the same, where stock Lava Processes take part.
+    """
+
+    clips: RealClips
+    rounds: int = 5
+    size: int = BASE_SIZE
+    stock_size: int = STOCK_SIZE
+
+    @cached_property
+    def events(self) -> list[ClipEvents]:
+        """Of clips sampled from dancer.avi."""
+        return clip_events(self.clips.dancer, self.size, CLIPS)
+
+    @cached_property
+    def partition(self) -> StmSpec:
+        """Calibrated on the first clip."""
+        return base_partition(self.events[0])
+
+    @cached_property
+    def small_events(self) -> list[ClipEvents]:
+        """As `events`, at `stock_size`."""
+        return clip_events(self.clips.dancer, self.stock_size, CLIPS)
+
+    @cached_property
+    def small_partition(self) -> StmSpec:
+        """As `partition`, at `stock_size`."""
+        return base_partition(self.small_events[0])
+
+    @cached_property
+    def result(self) -> SpikingResult:
+        """The native engine's of the second clip: counts that tell the activity."""
+        with NativeStm(self.partition) as native:
+            return native.run_clip(*self.events[1])
+
+
+def parity_mismatches(bench: SpikingBench) -> BenchResult:
+    """Spikes and membranes of every layer and step in which two forms differ.
+
+    Raises:
+        MissingPartError: torch or lava-dl is not installed.
+    """
+    pairs: dict[str, dict[str, Any]] = {}
+    base = _recorded(partial(NativeStm, bench.partition, record=True), bench.events[:1])
+    small = _recorded(partial(NativeStm, bench.small_partition, record=True), bench.small_events)
+
+    def compare(name: str, expected: list[SpikingResult], actual: list[SpikingResult]) -> None:
+        values = mismatches = 0
+        for left, right in zip(expected, actual, strict=True):
+            for before, after in zip(_arrays(left), _arrays(right), strict=True):
+                values += before.size
+                mismatches += int(np.count_nonzero(before != after))
+        pairs[name] = {"values": values, "mismatches": mismatches}
+
+    compare("SLAYER quantised and native, base size", base, _slayer(bench.partition, bench.events[:1]))
+    forms: list[tuple[LavaForm, StmSpec, list[ClipEvents], list[SpikingResult]]] = [
+        ("streams", bench.partition, bench.events[:1], base),
+        ("layers", bench.small_partition, bench.small_events, small),
+        ("stock", bench.small_partition, bench.small_events[:1], small[:1]),
+    ]
+    for form, spec, events, expected in forms:
+        actual = _recorded(partial(LavaStm, spec, form=form, record=True), events)
+        compare(f"Lava {form} and native, {spec.motion.layers[0].input_shape[0]}", expected, actual)
+    values = sum(pair["values"] for pair in pairs.values())
+    mismatches = sum(pair["mismatches"] for pair in pairs.values())
+    return BenchResult(
+        "spiking.parity_mismatches",
+        mismatches,
+        "values",
+        Provenance.MEASURED,
+        {"target": "== 0", "met": mismatches == 0, "compared": values, "pairs": pairs, "clips": "dancer.avi"},
+    )
+
+
+def _arrays(result: SpikingResult) -> list[NDArray[Any]]:
+    return [*result.spikes, *result.membranes]
+
+
+def _recorded(open_engine: Callable[[], Any], events: Iterable[ClipEvents]) -> list[SpikingResult]:
+    with open_engine() as engine:
+        return [engine.run_clip(*clip) for clip in events]
+
+
+def _slayer(spec: StmSpec, events: Iterable[ClipEvents]) -> list[SpikingResult]:
+    try:
+        from hybrid_cvar.benchmark.slayer_forward import run_slayer
+    except ImportError as error:
+        raise _no_torch(error) from error
+    return [run_slayer(spec, clip) for clip in events]
+
+
+def _no_torch(error: ImportError) -> MissingPartError:
+    return MissingPartError(f"torch or lava-dl cannot be imported ({error})", "it is compared with", INSTALL_COMPILE)
+
+
+def lava_over_native(bench: SpikingBench) -> BenchResult:
+    """A clip's time on the Lava engine over that on the native engine, both with both cores."""
+    with NativeStm(bench.partition) as native, LavaStm(bench.partition) as lava:
+        timings = _in_turn(native.run_clip, lava.run_clip, bench.events, bench.rounds)
+    detail = _two("s a clip", timings.slow_median, timings.fast_median, timings)
+    return BenchResult(
+        "spiking.lava_over_native_time",
+        timings.ratio,
+        "x",
+        detail={"target": "<= 1.5", "met": timings.ratio <= 1.5, **detail, **_activity(bench)},
+    )
+
+
+def fused_over_reference(bench: SpikingBench) -> BenchResult:
+    """A clip's time on stock Conv and neuron Processes over that on the fused model."""
+    forms: tuple[LavaForm, LavaForm] = ("streams", "stock")
+    fused, stock = (LavaStm(bench.small_partition, form=form) for form in forms)
+    with fused, stock:
+        rounds = min(bench.rounds, STOCK_ROUNDS)
+        timings = _in_turn(fused.run_clip, stock.run_clip, bench.small_events, rounds)
+    detail = _two("s a clip", timings.fast_median, timings.slow_median, timings)
+    return BenchResult(
+        "spiking.fused_over_reference_speedup",
+        timings.ratio,
+        "x",
+        detail={"target": ">= 20", "met": timings.ratio >= 20, "size": bench.stock_size, **detail},
+    )
+
+
+def native_over_torch(bench: SpikingBench) -> BenchResult:
+    """A clip's time in eager float torch over that on the native engine, with as many threads.
+
+    Raises:
+        MissingPartError: torch is not installed.
+    """
+    try:
+        import torch
+
+        from hybrid_cvar.benchmark.torch_conv_lif import TorchPartition
+    except ImportError as error:
+        raise _no_torch(error) from error
+    threads = len(bench.partition.streams)
+    torch.set_num_threads(threads)
+    clip = bench.events[1]
+    layouts: dict[str, Any] = {}
+    for layout in (torch.contiguous_format, torch.channels_last):
+        partition = TorchPartition(bench.partition, layout)
+        tensors = (partition.prepare(clip[0]), partition.prepare(clip[1]))
+        partition.run(tensors)
+        with NativeStm(bench.partition) as native:
+            native.run_clip(*clip)
+            timings = ratio_of_medians(partial(native.run_clip, *clip), partial(partition.run, tensors), bench.rounds)
+        layouts[str(layout)] = _two("s a clip", timings.fast_median, timings.slow_median, timings)
+    fastest = min(layouts.values(), key=lambda layout: layout["medians"][1])
+    ratio = fastest["medians"][1] / fastest["medians"][0]
+    return BenchResult(
+        "spiking.native_over_torch_speedup",
+        ratio,
+        "x",
+        detail={"target": ">= 2", "met": ratio >= 2, **fastest, "threads": threads, "layouts": layouts},
+    )
+
+
+def fixed_over_float_training(bench: SpikingBench) -> BenchResult:
+    """A training step's time with the fixed-point forward over one in float; the worst of several shapes.
+
+    Raises:
+        MissingPartError: torch or lava-dl is not installed.
+    """
+    try:
+        from hybrid_cvar.benchmark.training_step import fixed_and_float_steps
+    except ImportError as error:
+        raise _no_torch(error) from error
+    shapes: dict[str, dict[str, Any]] = {}
+    for side, strides in ((bench.size // 4, (2, 2)), (bench.size // 2, (2, 2)), (bench.size // 2, (1, 1))):
+        timings = fixed_and_float_steps(max(bench.rounds, TRAINING_ROUNDS), side, TRAINING_BATCH, strides)
+        name = f"{side}x{side}, strides {strides[0]} and {strides[1]}"
+        shapes[name] = {
+            "ratio": timings.ratio,
+            **_two("s a step", timings.slow_median, timings.fast_median, timings),
+        }
+    worst = max(shapes.values(), key=lambda shape: shape["ratio"])
+    return BenchResult(
+        "spiking.fixed_over_float_training_time",
+        worst["ratio"],
+        "x",
+        detail={
+            "target": "<= 2",
+            "met": worst["ratio"] <= 2,
+            **worst,
+            "batch": TRAINING_BATCH,
+            "shapes": shapes,
+        },
+    )
+
+
+def gsynops_per_second(bench: SpikingBench) -> BenchResult:
+    """Useful accumulates a second of the native engine, of a clip, and how far from this machine's limit that is."""
+    clip = bench.events[1]
+    seconds = []
+    with NativeStm(bench.partition) as native:
+        native.run_clip(*clip)
+        for _ in range(bench.rounds):
+            begin = time.perf_counter()
+            native.run_clip(*clip)
+            seconds.append(time.perf_counter() - begin)
+    threads = len(bench.partition.streams)
+    operations = sum(layer.synaptic_operations for layer in bench.result.counts)
+    rate = operations / statistics.median(seconds)
+    peak = scatter_peak(threads)
+    milliseconds = milliseconds_by_activity(bench.size, CROSSOVER_CHANNELS, bench.rounds)
+    return BenchResult(
+        "spiking.gsynops_per_second",
+        rate / 1e9,
+        "G accumulates/s",
+        detail={
+            "accumulates": operations,
+            "seconds": seconds,
+            "threads": threads,
+            "scatter_peak_g": peak / 1e9,
+            "share_of_scatter_peak": rate / peak,
+            "gather_peak_g": gather_peak(threads) / 1e9,
+            "crossover": {
+                "size": bench.size,
+                "channels": CROSSOVER_CHANNELS,
+                "activities": list(ACTIVITIES),
+                "milliseconds_a_step": milliseconds,
+                "gather_is_faster_from": crossover(milliseconds),
+            },
+            **_activity(bench),
+        },
+    )
+
+
+def peak_rss(bench: SpikingBench) -> BenchResult:
+    """Most resident memory of a program and its Lava processes that runs clips at the base size."""
+    peak = peak_memory(run_lava_clips, bench.size)
+    value = peak.bytes / 2**20
+    return BenchResult(
+        "spiking.peak_rss_mb",
+        value,
+        "MiB",
+        detail={
+            "target": "< 1500",
+            "met": value < 1500,
+            "tree_mb": peak.tree_bytes / 2**20,
+            "own_mb": peak.own_bytes / 2**20,
+            "clips": peak.value,
+        },
+    )
+
+
+def run_lava_clips(size: int) -> int:
+    """Runs clips of dancer.avi on the Lava engine; returns how many."""
+    events = clip_events(find_real_clips().dancer, size, 1)[0]
+    with LavaStm(base_partition(events)) as lava:
+        for _ in range(CLIPS_FOR_MEMORY):
+            lava.run_clip(*events)
+    return CLIPS_FOR_MEMORY
+
+
+def _in_turn(
+    fast: Callable[[NDArray[np.int8], NDArray[np.int8]], object],
+    slow: Callable[[NDArray[np.int8], NDArray[np.int8]], object],
+    events: list[ClipEvents],
+    rounds: int,
+) -> TwoTimings:
+    """Seconds a clip: every round takes all clips."""
+
+    def all_clips(run: Callable[[NDArray[np.int8], NDArray[np.int8]], object]) -> None:
+        for clip in events:
+            run(*clip)
+
+    fast(*events[0])
+    slow(*events[0])
+    timings = ratio_of_medians(functools.partial(all_clips, fast), functools.partial(all_clips, slow), rounds)
+    clips = len(events)
+    return TwoTimings(
+        tuple(seconds / clips for seconds in timings.fast_seconds),
+        tuple(seconds / clips for seconds in timings.slow_seconds),
+    )
+
+
+def _two(unit: str, first: float, second: float, timings: TwoTimings) -> dict[str, Any]:
+    return {
+        "medians": [first, second],
+        "medians_unit": unit,
+        "fast_seconds": list(timings.fast_seconds),
+        "slow_seconds": list(timings.slow_seconds),
+    }
+
+
+def _activity(bench: SpikingBench) -> dict[str, Any]:
+    """What kept the layers busy: thresholds are set for `SPIKE_RATE` on the first clip, weights are random."""
+    return {
+        "size": bench.size,
+        "weights": "random, seeded",
+        "thresholds_for_spike_rate": SPIKE_RATE,
+        "layers": {
+            layer.name: {
+                "events_in": layer.events_in,
+                "input_activity": layer.events_in / _inputs(bench.partition, layer.name),
+                "spike_rate": layer.spike_rate,
+                "synaptic_operations": layer.synaptic_operations,
+            }
+            for layer in bench.result.counts
+        },
+    }
+
+
+def _inputs(spec: StmSpec, name: str) -> int:
+    """Input places of a layer, over all steps."""
+    (layer,) = [layer for stream in spec.streams for layer in stream.layers if layer.name == name]
+    return int(np.prod(layer.input_shape)) * spec.timesteps
+
+
+SPIKING_ROWS: Mapping[str, Callable[[SpikingBench], BenchResult]] = {
+    "spiking.parity_mismatches": parity_mismatches,
+    "spiking.lava_over_native_time": lava_over_native,
+    "spiking.fused_over_reference_speedup": fused_over_reference,
+    "spiking.native_over_torch_speedup": native_over_torch,
+    "spiking.fixed_over_float_training_time": fixed_over_float_training,
+    "spiking.gsynops_per_second": gsynops_per_second,
+    "spiking.peak_rss_mb": peak_rss,
+}

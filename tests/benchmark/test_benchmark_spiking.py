@@ -1,0 +1,117 @@
+"""The spiking suite in small form: every row on small inputs, one round."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hybrid_cvar.benchmark import BenchRun, describe_machine, write_plots
+from hybrid_cvar.benchmark import spiking_suite as suite
+from hybrid_cvar.benchmark.kernel_speed import ACTIVITIES, crossover
+from hybrid_cvar.benchmark.real_clips import RealClips
+from hybrid_cvar.benchmark.spiking_material import SPIKE_RATE
+from hybrid_cvar.benchmark.spiking_suite import SPIKING_ROWS, SpikingBench
+from hybrid_cvar.neuromorphic import NativeStm
+
+pytestmark = [pytest.mark.needs_lava, pytest.mark.needs_compile, pytest.mark.needs_clips]
+
+CONTRACT = {
+    "spiking.parity_mismatches": ("values", "== 0"),
+    "spiking.lava_over_native_time": ("x", "<= 1.5"),
+    "spiking.fused_over_reference_speedup": ("x", ">= 20"),
+    "spiking.native_over_torch_speedup": ("x", ">= 2"),
+    "spiking.fixed_over_float_training_time": ("x", "<= 2"),
+    "spiking.gsynops_per_second": ("G accumulates/s", None),
+    "spiking.peak_rss_mb": ("MiB", "< 1500"),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(dancer, bikes):
+    return SpikingBench(RealClips(dancer, bikes), rounds=1, size=40, stock_size=24)
+
+
+@pytest.fixture(scope="module")
+def results(bench):
+    return {name: row(bench) for name, row in SPIKING_ROWS.items()}
+
+
+def test_rows_are_the_contracts():
+    assert set(CONTRACT) <= set(SPIKING_ROWS)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_row(results, name):
+    unit, target = CONTRACT[name]
+    result = results[name]
+    assert (result.name, result.unit, result.detail.get("target")) == (name, unit, target)
+    assert name == "spiking.parity_mismatches" or result.value > 0
+    if "medians" in result.detail:
+        one, other = result.detail["medians"]
+        assert result.value == pytest.approx(max(one, other) / min(one, other)) or result.value < 1
+
+
+def test_parity_compares_every_form(results):
+    detail = results["spiking.parity_mismatches"].detail
+    assert results["spiking.parity_mismatches"].value == 0 and detail["met"]
+    assert {name.split(" and ")[0] for name in detail["pairs"]} == {
+        "SLAYER quantised",
+        "Lava streams",
+        "Lava layers",
+        "Lava stock",
+    }
+    # Spikes and membranes of 16 + 16 channels in two streams, 11 steps.
+    assert detail["pairs"]["Lava streams and native, 40"]["values"] == 2 * 4 * 11 * 16 * 40 * 40
+
+
+def test_parity_counts_what_differs(bench, monkeypatch):
+    def one_spike_more(spec, clip):
+        result = plain(spec, clip)
+        spikes = [layer.copy() for layer in result.spikes]
+        spikes[3][-1, 0, 0, 0] ^= 1
+        return dataclasses.replace(result, spikes=tuple(spikes))
+
+    from hybrid_cvar.benchmark import slayer_forward
+
+    plain = slayer_forward.run_slayer
+    monkeypatch.setattr(slayer_forward, "run_slayer", one_spike_more)
+    result = suite.parity_mismatches(bench)
+    assert result.value == 1 and not result.detail["met"]
+
+
+def test_thresholds_keep_every_layer_busy(bench):
+    with NativeStm(bench.partition) as native:
+        rates = {layer.name: layer.spike_rate for layer in native.run_clip(*bench.events[0]).counts}
+    assert max(rates.values()) <= SPIKE_RATE
+    assert min(rates["residual.0"], rates["residual.1"]) > 0.5 * SPIKE_RATE
+
+
+def test_torch_computes_the_same(bench):
+    import torch
+
+    from hybrid_cvar.benchmark.torch_conv_lif import TorchPartition
+
+    partition = TorchPartition(bench.partition, torch.contiguous_format)
+    motion, residual = partition.run(tuple(partition.prepare(events) for events in bench.events[1]))
+    for membrane, expected in ((motion, bench.result.motion_membrane), (residual, bench.result.residual_membrane)):
+        error = np.abs(membrane.permute(1, 2, 0).numpy() - expected)
+        # Float keeps what the integers truncate, and now and then a spike more or less follows from that.
+        assert np.median(error) < 64 and (error > 4096).mean() < 0.2
+
+
+def test_crossover_is_where_the_curves_meet():
+    rising = [1 + 9 * activity for activity in ACTIVITIES]
+    assert crossover({"scatter": rising, "gather": [4.6] * len(ACTIVITIES)}) == pytest.approx(0.4)
+    assert crossover({"scatter": [1.0] * len(ACTIVITIES), "gather": [2.0] * len(ACTIVITIES)}) is None
+
+
+def test_the_crossover_is_drawn(results, tmp_path):
+    run = BenchRun(describe_machine(), tuple(results.values()), ())
+    (path,) = write_plots(run, tmp_path / "plots")
+    assert path.name == "spiking.gsynops_per_second.png"
+    with Image.open(path) as image:
+        assert image.size == (1050, 630) and image.convert("L").getextrema()[0] < 100
+    first = path.read_bytes()
+    write_plots(run, tmp_path / "plots")
+    assert path.read_bytes() == first
