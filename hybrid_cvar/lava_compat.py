@@ -1,12 +1,15 @@
 """Makes the archived Lava releases importable on today's Python and torch.
 
-lava-nc 0.10.0 and lava-dl 0.6.0 are the last releases. Two things keep them from importing:
+lava-nc 0.10.0 and lava-dl 0.6.0 are the last releases. Two things keep them from importing, one from computing:
 
 * `lava.magma.compiler.var_model` has a dataclass default that Python 3.11 and later call mutable,
   because its class defines equality without a hash. Importing that one module while `dataclass`
   adds a hash cures it.
 * `lava.lib.dl.slayer` imports torchvision, which only its object-detection part uses. Where
   torchvision is absent, an empty module stands in for it.
+
+* Stock `Conv` holds its strides and paddings in 8 bits, and NumPy 2 no longer lets sums with them grow beyond: inputs
+  wider or higher than 127 fail. `widen_stock_conv()` gives them 32 bits.
 
 Call `prepare_lava()` (or `prepare_slayer()`) before the first import of anything under `lava`.
 """
@@ -22,7 +25,7 @@ import types
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "prepare_lava", "prepare_slayer"]
+__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "prepare_lava", "prepare_slayer", "widen_stock_conv"]
 
 # pip cannot see past the archived packages' upper bounds, so it installs them without resolving.
 _ARCHIVED = "pip install --no-deps --ignore-requires-python"
@@ -53,6 +56,16 @@ def prepare_lava() -> None:
         importlib.import_module("lava.magma.compiler.var_model")
     finally:
         dataclasses.dataclass = plain
+
+
+def widen_stock_conv() -> None:
+    """Lets stock `lava.proc.conv.Conv` take inputs wider than 127 under NumPy 2; `prepare_lava` comes first."""
+    import numpy as np
+    from lava.magma.core.model.py.type import LavaPyType
+    from lava.proc.conv.models import AbstractPyConvModel
+
+    for name in ("kernel_size", "stride", "padding", "dilation"):
+        setattr(AbstractPyConvModel, name, LavaPyType(np.ndarray, np.int32, precision=8))
 
 
 def prepare_slayer() -> None:

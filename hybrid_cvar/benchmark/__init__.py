@@ -6,7 +6,7 @@ A speed is a ratio of two medians that were measured in turn in one run; both me
 """
 
 from hybrid_cvar.benchmark.machine import BenchMachine, describe_machine
-from hybrid_cvar.benchmark.plots import write_plots
+from hybrid_cvar.benchmark.plots import check_plots, write_plots
 from hybrid_cvar.benchmark.results import BenchFailure, BenchResult, BenchRun, render_bench_json, write_bench_json
 from hybrid_cvar.benchmark.suites import BenchObserver, run_bench, suite_names
 
@@ -16,6 +16,7 @@ __all__ = [
     "BenchObserver",
     "BenchResult",
     "BenchRun",
+    "check_plots",
     "describe_machine",
     "render_bench_json",
     "run_bench",

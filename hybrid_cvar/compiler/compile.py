@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hybrid_cvar.compiler.alarms import sample_alarms, saturated_share
+from hybrid_cvar.compiler.alarms import sample_alarms
 from hybrid_cvar.compiler.bundle import (
     ANN_FILE,
     BUNDLE_FILES,
@@ -158,7 +158,9 @@ def _refuse_findings(findings: Sequence[Finding], kind: str) -> None:
         raise CompileError(
             f"{len(findings)} {kind}(s), the first of {first.subject}: {first.found}",
             f"{first.rule}; --strict allows none",
-            f"{first.remedy}; no bundle was written",
+            f"{first.remedy}; or name the chips that count with --chip; no bundle was written"
+            if kind == "broken limit"
+            else f"{first.remedy}; no bundle was written",
         )
 
 
@@ -167,7 +169,7 @@ def _manifest(checkpoint: Checkpoint, checkpoint_sha256: str, result: CompileRes
         {
             **dataclasses.asdict(layer),
             "sample_spike_rate": seen.spike_rate,
-            "sample_saturated_share": saturated_share(seen),
+            "sample_saturated_share": seen.saturated_share,
         }
         for layer, seen in zip(result.maps, result.counts, strict=True)
     ]
@@ -210,7 +212,7 @@ def _check_read_back(folder: Path, stm: Any) -> None:
         for before, after in zip(written.layers, back.layers, strict=True):
             same = all(
                 np.array_equal(getattr(before, name), getattr(after, name))
-                for name in ("input_shape", "stride", "padding", "threshold", "decay", "reset", "graded_input")
+                for name in ("input_shape", "stride", "padding", "thresholds", "decays", "reset", "graded_input")
             )
             if not same or (before.weight != after.weight).any():
                 raise ParityError(

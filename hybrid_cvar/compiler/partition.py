@@ -86,6 +86,7 @@ def _map_layer(layer: ConvLifSpec, block: ConvLif) -> LayerMap:
     thresholds, decays = np.atleast_1d(layer.threshold), np.atleast_1d(layer.decay)
     return LayerMap(
         name=layer.name,
+        reset=layer.reset,
         weight_scale=WEIGHT_SCALE,
         weight_rounding_rms=float(np.sqrt(np.mean(error**2))),
         weight_rounding_largest=float(error.max()),

@@ -14,8 +14,11 @@ A marker is an input of type `SDNN` that `skip_layers` skips. It tells netx that
 events, without which stock Conv makes them binary. It has no image shape, so that netx refuses, instead of running
 one stream into the other, unless `skip_layers` and `num_layers` are those of a stream.
 
-To run a hard-reset stream on stock Lava, without this package's engines:
+To run a hard-reset stream on stock Lava, without this package's engines (`events` is
+`graded_events(clip.motion, spec.motion_step)` from `hybrid_cvar.records`, for one of `read_clips`; int8 (T, H, W, C)):
 
+    import h5py
+    import numpy as np
     from hybrid_cvar.lava_compat import prepare_slayer
     prepare_slayer()                                   # cures Lava 0.10 on Python 3.11 and later
     from lava.lib.dl.netx.hdf5 import Network
@@ -43,8 +46,8 @@ The spikes and the read-out are those of this package's engines, bit for bit, as
 `reset_interval=timesteps, reset_offset=1`: netx then uses `LIFReset`, which clears current and membrane of layer k
 (from 0) in steps k + 2, k + 2 + T, ... (from 1), before it adds that step's input: the first of a clip. (It warns that
 Sigma Delta neurons, the markers, are not reset; they hold nothing.) Lava's own limits: under NumPy 2 stock Conv fails
-on inputs wider or higher than 127, and one threshold or decay a channel, which stock LIF on the CPU happens to take, is
-not what its documentation allows.
+on inputs wider or higher than 127 (`hybrid_cvar.lava_compat.widen_stock_conv()` cures it), and one threshold or decay a
+channel, which stock LIF on the CPU happens to take, is not what its documentation allows.
 """
 
 from collections.abc import Collection
@@ -131,6 +134,23 @@ def _check_netx_chain(file: h5py.File) -> None:
         layer is None or _group(chain, str(index)) == layer for index, layer in enumerate(expected)
     ):
         raise ValueError(f"group {NETX_CHAIN} is not the chain of both streams' layers")
+    position = 0
+    for stream in STREAM_NAMES:
+        marker, layers = _group(chain, str(position)), len(file[stream]["layer"])
+        _refuse_unknown(marker, {"type", "shape", "neuron"})
+        neuron = _group(marker, "neuron")
+        _refuse_unknown(neuron, {"type", "vThMant"})
+        if (_text(marker, "type"), _text(neuron, "type"), _whole_numbers(neuron, "vThMant", 1)) != (
+            "input",
+            "SDNN",
+            [0],
+        ):
+            raise ValueError(f"{marker.name} is not a marker")
+        expected_place = {"skip_layers": position + 1, "num_layers": position + 1 + layers}
+        place = {name: int(value) for name, value in file[stream].attrs.items()}
+        if place != expected_place:
+            raise ValueError(f"{stream} lies at {expected_place} of group {NETX_CHAIN}; its attributes say {place}")
+        position += 1 + layers
 
 
 def _read_layer(group: h5py.Group, name: str, input_shape: tuple[int, int, int], graded: bool) -> ConvLifSpec:

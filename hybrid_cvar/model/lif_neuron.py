@@ -134,7 +134,8 @@ class LifNeuron(base.Neuron):
         self.shape = synapse.shape[1:-1]
         self.num_neurons = self.shape.numel()
         self.clamp()
-        threshold, leak = self.threshold_value, self.leak_value
+        # Copies: the next call's clamp must not change what this one's backward pass has kept.
+        threshold, leak = self.threshold_value.clone(), self.leak_value.clone()
         if self.fixed_point:
             threshold = _RoundThrough.apply(threshold * WEIGHT_SCALE) / WEIGHT_SCALE
             leak = _RoundThrough.apply(leak * DECAY_UNITY) / DECAY_UNITY

@@ -28,6 +28,7 @@ class ConvLifCore:
     Attributes:
         membrane: int32 (h, w, C_out), u after the last step; may be replaced by an array of that shape.
         counts: int64 (5,), `COUNT_FIELDS`, since `clear`.
+        choices: int64 (2,), input rows scattered and gathered, since `clear`.
     """
 
     def __init__(self, spec: ConvLifSpec, *, gather_cost: float = GATHER_COST) -> None:
@@ -43,11 +44,13 @@ class ConvLifCore:
         self._values = np.zeros((0, 0, 0), dtype=np.float32)
         self.membrane = np.zeros(spec.output_shape, dtype=np.int32)
         self.counts = np.zeros(len(COUNT_FIELDS), dtype=np.int64)
+        self.choices = np.zeros(2, dtype=np.int64)
 
     def clear(self) -> None:
         """Clears membrane and counters: the start of a clip (spec.md, C1)."""
         self.membrane[:] = 0
         self.counts[:] = 0
+        self.choices[:] = 0
 
     def run(self, events: NDArray[np.int8]) -> NDArray[np.int8]:
         """Runs the steps of `events`.
@@ -73,6 +76,7 @@ class ConvLifCore:
             spikes,
             self.membrane.reshape(out_h, out_w * outputs),
             self.counts,
+            self.choices,
             self._geometry,
             self._hard_reset,
             self._gather_cost,

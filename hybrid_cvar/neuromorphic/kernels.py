@@ -142,6 +142,7 @@ def run_steps(
     spikes: NDArray[np.int8],
     membrane: NDArray[np.int32],
     counts: NDArray[np.int64],
+    choices: NDArray[np.int64],
     geometry: tuple[int, int, int, int],
     hard_reset: bool,
     gather_cost: float,
@@ -172,11 +173,12 @@ def run_steps(
         spikes: int8 (T, h, bytes'), o of every step out.
         membrane: int32 (h, w * C_out), u in and out.
         counts: int64 (5,), `COUNT_FIELDS`, added to.
-        geometry: stride and padding, vertical; stride, horizontal; outputs a pixel.
+        choices: int64 (2,), input rows scattered and gathered, added to; rows without an event are not counted.
+        geometry: stride and padding, vertical; horizontal stride in inputs (pixels x C_in); outputs a pixel.
         hard_reset: clear at once instead of subtracting a step later.
         gather_cost: rows are gathered when that costs less than scattering their events; 0 always, inf never.
         sums, inputs: scratch, float32; `inputs` is 0 where no event lies.
-        positions, values: scratch, (T, kh, W * C_in + 8).
+        positions, values: scratch, (T, kh, bytes + 8).
     """
     stride, padding, step, outputs = geometry
     kernel_h = scatter_at.shape[0]
@@ -211,7 +213,10 @@ def run_steps(
                 if not 0 <= row < height:
                     continue
                 count = listed[t, slot]
+                if count == 0:
+                    continue
                 if count * scatter_event_cost <= gather_row_cost:
+                    choices[0] += 1
                     _scatter_row(
                         positions[t, slot],
                         values[t, slot],
@@ -223,6 +228,7 @@ def run_steps(
                         sums,
                     )
                 else:
+                    choices[1] += 1
                     for i in range(row_size):
                         inputs[inputs_left + i] = events[t, row, i]
                     _gather_row(

@@ -6,6 +6,7 @@ exception only by its count. This keeps the runtime's processes and pipes in han
 
 import contextlib
 import ctypes
+import errno
 import logging
 import multiprocessing
 import os
@@ -48,6 +49,7 @@ class LavaRuntime:
         from lava.magma.runtime.runtime import Runtime
 
         executable = process.compile(Loihi2SimCfg(select_tag=tag, select_sub_proc_model=reference))
+        self._processes = _with_parents(executable.process_list)
         self._runtime = Runtime(executable, ActorType.MultiProcessing, loglevel=logging.ERROR)
         try:
             with _children_end_with_us(), contextlib.redirect_stdout(sys.stderr):
@@ -58,6 +60,12 @@ class LavaRuntime:
             self.end()
             if isinstance(error, LavaError):
                 raise
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:
+                raise LavaError(
+                    f"Lava could not start: {error}",
+                    "its processes and channels hold files open",
+                    "raise the limit: ulimit -n, then run again",
+                ) from error
             if isinstance(error, OSError):
                 raise LavaError(
                     f"Lava could not start: {error}",
@@ -113,12 +121,12 @@ class LavaRuntime:
             self.end()
 
     def end(self) -> None:
-        """Ends every process, closes the pipes and removes the shared memory; safe to call twice."""
+        """Ends every process, closes the pipes and removes the shared memory; safe to call twice.
+
+        The Processes that were compiled cannot run again: Lava forgets them.
+        """
         self._runtime._is_started = False
-        for actor in self._actors():
-            actor.kill()
-        for actor in self._actors():
-            multiprocessing.Process.join(actor, STOP_SECONDS)
+        self._end_actors()
         ports = [*self._pipes(), *self._runtime.runtime_to_service, *self._runtime.service_to_runtime]
         for port in ports:
             port.join()
@@ -126,9 +134,50 @@ class LavaRuntime:
                 port.thread.join(STOP_SECONDS)
             port._array = []  # a view left here would keep the shared memory mapped
         self._runtime._open_ports.clear()
+        self._end_shared_memory()
+        self._forget_processes()
+
+    def _end_actors(self) -> None:
+        actors = self._actors()
+        for actor in actors:
+            actor.kill()
+        for actor in actors:
+            _close_ended(actor)
+            actor._is_done = True  # its own join would use what is closed here
+            actor._pconn.close()
+            actor._cconn.close()
+        if actors:
+            self._runtime._messaging_infrastructure.actors.clear()
+        for queue in getattr(self._runtime, "exception_q", ()):  # Lava drops them itself after a good start
+            queue._reader.close()
+            queue._writer.close()
+
+    def _end_shared_memory(self) -> None:
         messaging = self._runtime._messaging_infrastructure
-        if messaging is not None and messaging.smm is not None:
+        manager = messaging.smm._manager if messaging is not None and messaging.smm is not None else None
+        if manager is None:
+            return
+        if hasattr(manager, "shutdown"):  # it has none unless it has started
+            segments = list(messaging.smm._shared_memory_handles)
             messaging.smm.shutdown()
+            for segment in segments:  # a server that died, or may open no more files, has not removed them
+                with contextlib.suppress(FileNotFoundError):
+                    segment.unlink()
+        server = getattr(manager, "_process", None)
+        if server is not None:
+            if server.pid is not None:
+                server.kill()
+            _close_ended(server)
+        messaging.smm._manager = None
+
+    def _forget_processes(self) -> None:
+        from lava.magma.core.process.process import ProcessServer
+
+        ours = {id(process) for process in self._processes}
+        registered = ProcessServer().processes
+        registered[:] = [process for process in registered if id(process) not in ours]
+        for process in self._processes:
+            process.runtime = None  # a Process stops its runtime, a second time, when it is deleted
 
     def _check_shared_memory(self) -> None:
         """Pages are taken when first written, and a page that is not there then kills the writer: look now."""
@@ -185,6 +234,25 @@ class LavaRuntime:
                 "every process must live until the run ends",
                 "look for a lack of memory in the system log, then run again",
             )
+
+
+def _with_parents(processes: list[Any]) -> list[Any]:
+    """Leaf Processes, and those that SubProcessModels replaced by them."""
+    found: dict[int, Any] = {}
+    for leaf in processes:
+        process = leaf
+        while process is not None:
+            found[id(process)] = process
+            process = process.parent_proc
+    return list(found.values())
+
+
+def _close_ended(process: Any) -> None:
+    """Waits for an operating system process that was killed, and closes its pipe."""
+    if process.pid is not None:
+        multiprocessing.Process.join(process, STOP_SECONDS)
+    if process.pid is None or process.exitcode is not None:
+        process.close()
 
 
 @contextlib.contextmanager

@@ -13,10 +13,12 @@ __all__ = ["MAX_CHANNELS", "RESETS", "ConvLifSpec", "StmSpec", "StreamSpec"]
 RESETS = ("soft", "hard")
 MAX_SIDE = 4096
 MAX_CHANNELS = 1024
+MAX_REACH = 64
+"""Of a kernel's sides, strides and paddings."""
 
 
 def _of_channels(values: int | NDArray[np.integer], channels: int) -> NDArray[np.int32]:
-    return np.ascontiguousarray(np.broadcast_to(np.asarray(values, dtype=np.int32), channels))
+    return np.array(np.broadcast_to(np.asarray(values, dtype=np.int32), channels))
 
 
 def _span(values: NDArray[np.integer]) -> str:
@@ -78,10 +80,17 @@ class ConvLifSpec:
                 f"weights from {self.weight.min()} to {self.weight.max()}",
                 f"must be even and from {WEIGHT_MIN} to {WEIGHT_MAX}",
             )
-        if min(self.stride) < 1 or min(self.padding) < 0:
+        kernel = self.weight.shape[2:]
+        if not (min(kernel) >= 1 and max(kernel) <= MAX_REACH and 1 <= len(self.weight) <= MAX_CHANNELS):
             raise _refuse(
-                self.name, f"stride {self.stride}, padding {self.padding}", "must be at least 1 and at least 0"
+                self.name,
+                f"weight of shape {self.weight.shape}",
+                f"the kernel's sides must be 1 to {MAX_REACH}, output channels 1 to {MAX_CHANNELS}",
             )
+        if not (min(self.stride) >= 1 and max(self.stride) <= MAX_REACH):
+            raise _refuse(self.name, f"stride {self.stride}", f"must be at least 1 and at most {MAX_REACH}")
+        if not (min(self.padding) >= 0 and max(self.padding) <= MAX_REACH):
+            raise _refuse(self.name, f"padding {self.padding}", f"must be at least 0 and at most {MAX_REACH}")
         for name, values, largest, bits in (
             ("threshold", self.threshold, THRESHOLD_MAX, 17),
             ("decay", self.decay, DECAY_UNITY - 1, 12),
@@ -154,6 +163,10 @@ class StreamSpec:
     def __post_init__(self) -> None:
         if not self.layers:
             raise ConfigError(f"stream {self.name}: no layers", "at least one is needed")
+        if not self.layers[0].graded_input:
+            raise ConfigError(
+                f"stream {self.name}: {self.layers[0].name} takes spikes", "a first layer takes graded events"
+            )
         for before, after in zip(self.layers, self.layers[1:], strict=False):
             if before.output_shape != after.input_shape:
                 raise ConfigError(

@@ -57,10 +57,9 @@ def weight_bits(weight: NDArray[np.int32]) -> int:
     return max(highest.bit_length(), (~lowest).bit_length() if lowest < 0 else 0) + 1
 
 
-def state_bytes(layer: ConvLifSpec) -> int:
-    """Whole bytes of one neuron: the 24-bit membrane and, with a soft reset, whether it spiked the step before."""
-    bits = MEMBRANE_MAX.bit_length() + 1 + (layer.reset == "soft")
-    return -(-bits // 8)
+def state_bytes() -> int:
+    """Whole bytes of one neuron: the 24-bit membrane, which tells by itself whether it spiked (spec.md)."""
+    return -(-(MEMBRANE_MAX.bit_length() + 1) // 8)
 
 
 def count_layer(layer: ConvLifSpec, *, last: bool) -> LayerResources:
@@ -83,7 +82,7 @@ def count_layer(layer: ConvLifSpec, *, last: bool) -> LayerResources:
         weight_bits=bits,
         unrolled_weight_bytes=-(-synapses * bits // 8),
         shared_weight_bytes=-(-int(layer.weight.size) * bits // 8),
-        state_bytes=layer.neurons * state_bytes(layer),
+        state_bytes=layer.neurons * state_bytes(),
         fan_in=int(rows.taps.max() * columns.taps.max()) * channels_in,
         input_axons=int(rows.used(rows.outputs) * columns.used(columns.outputs)) * channels_in,
         output_axons=0 if last else layer.neurons,
@@ -260,7 +259,7 @@ def _tile(layer: ConvLifSpec, chip: ChipCapacities, fan_out: _FanOut) -> _Tile |
         uses = (
             neurons,
             weight_bytes,
-            weight_bytes + neurons * state_bytes(layer),
+            weight_bytes + neurons * state_bytes(),
             inputs * channels_in,
             sent * tile_channels * fan_out.channels,
         )
@@ -318,7 +317,7 @@ def _broken_limits(
     memory = chip.synapse_memory_a_core or chip.memory_a_core
     own_bytes = -(-counts.fan_in * counts.weight_bits // 8)
     if memory is chip.memory_a_core:
-        own_bytes += state_bytes(layer)
+        own_bytes += state_bytes()
     smaller = "use fewer input channels or a smaller kernel"
     of_a_value = (
         (
@@ -331,7 +330,7 @@ def _broken_limits(
         (chip.weight_bits, counts.weight_bits, "weights have {} bits", "at most {}", "train with fewer levels"),
         (
             chip.state_a_neuron,
-            state_bytes(layer),
+            state_bytes(),
             "a neuron has {} bytes of state",
             "at most {}",
             "choose a neuron with less state",

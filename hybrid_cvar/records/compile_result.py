@@ -26,6 +26,7 @@ class LayerMap:
 
     Attributes:
         name: `<stream>.<layer>`.
+        reset: `soft` or `hard`.
         weight_scale: integer steps of one float unit.
         weight_rounding_rms: root mean square of rounded minus float weight, float units.
         weight_rounding_largest: the largest of them, float units; clipped weights included.
@@ -40,6 +41,7 @@ class LayerMap:
     """
 
     name: str
+    reset: str
     weight_scale: int
     weight_rounding_rms: float
     weight_rounding_largest: float

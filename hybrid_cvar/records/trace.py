@@ -61,6 +61,11 @@ class SpikingLayerCounts:
         )
 
     @property
+    def saturated_share(self) -> float:
+        """Membrane updates that were clipped at 24 bits, 0 to 1."""
+        return self.saturated_states / self.neuron_updates if self.neuron_updates else 0.0
+
+    @property
     def spike_rate(self) -> float:
         """Spikes a neuron and step, 0 to 1."""
         return self.spikes_out / self.neuron_updates if self.neuron_updates else 0.0

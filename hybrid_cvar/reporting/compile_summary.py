@@ -33,7 +33,7 @@ def print_plan(plan: CompilePlan, console: Console) -> None:
 def print_resources(resources: ResourceReport, console: Console) -> None:
     """What the spiking partition takes, layer by layer and on every chip, and the limits it breaks."""
     sizes = _table("Size of the spiking partition  \\[modelled]")
-    for heading in ("layer", "input", "neurons", "synapses", "inputs a neuron", "axons in", "axons out"):
+    for heading in ("layer", "input", "neurons", "synapses", "inputs a neuron", "inputs used", "senders"):
         sizes.add_column(heading, justify="left" if heading in ("layer", "input") else "right", no_wrap=True)
     memory = _table("Memory of the spiking partition  \\[modelled]")
     for heading in ("layer", "weights", "bits", "stored once", "stored unrolled", "neuron state"):
@@ -56,12 +56,21 @@ def print_resources(resources: ResourceReport, console: Console) -> None:
             si(layer.unrolled_weight_bytes, "B"),
             si(layer.state_bytes, "B"),
         )
+    sizes.add_section()
+    sizes.add_row(
+        "all",
+        "",
+        count(sum(layer.neurons for layer in resources.layers)),
+        count(sum(layer.synapses for layer in resources.layers)),
+        *("", "", ""),
+        style="bold",
+    )
     console.print(sizes)
     console.print(memory)
     for chip in resources.chips:
         _print_chip(chip, console)
     if resources.violations:
-        console.print(f"[yellow]{len(resources.violations)} broken limit(s):[/]")
+        console.print(f"[yellow]warning: {len(resources.violations)} broken limit(s):[/]")
         _print_findings(resources.violations, console)
     console.print(f"[dim]assumed: {escape('; '.join(resources.assumptions))}.[/]")
     for chip in resources.chips:
@@ -90,7 +99,7 @@ def print_parity(rows: Sequence[ParityRow], console: Console) -> None:
 
 
 def print_alarms(alarms: Sequence[Finding], console: Console) -> None:
-    """Layers that did something odd on the sample clips; nothing if there are none."""
+    """Layers that did something odd on the sample clips."""
     if alarms:
         console.print(f"[yellow]{len(alarms)} alarm(s) on the sample clips:[/]")
         _print_findings(alarms, console)
@@ -104,7 +113,21 @@ def print_compile_result(result: CompileResult, console: Console) -> None:
         console.print(f"[yellow]note:[/] {escape(result.notice)}")
     if not result.trained:
         console.print("[yellow]note:[/] the weights were not trained for recognition.")
+    console.print(_verdict(result))
     console.print(f"bundle: [bold]{escape(str(result.bundle))}[/] ({result.name}, {len(result.labels)} classes)")
+
+
+def _verdict(result: CompileResult) -> str:
+    """Everything above in one line."""
+    equal = sum(row.passed for row in result.parity if row.rule)
+    alarms = f"[yellow]{len(result.alarms)} alarm(s)[/]" if result.alarms else "no alarm"
+    limits = ", ".join(
+        f"[yellow]{len(chip.violations)} broken limit(s) of {escape(chip.chip)}[/]"
+        if chip.violations
+        else f"fits {escape(chip.chip)}"
+        for chip in result.resources.chips
+    )
+    return f"[green]parity: {equal} of {equal} comparisons hold[/]; {alarms}; {limits}"
 
 
 def _print_map(maps: Sequence[LayerMap], counts: Sequence[SpikingLayerCounts], console: Console) -> None:
@@ -127,6 +150,9 @@ def _print_map(maps: Sequence[LayerMap], counts: Sequence[SpikingLayerCounts], c
             _span(layer.leak_represented, ".4f"),
         )
     console.print(neurons)
+    sharing = "one a channel" if any(len(layer.threshold_integer) > 1 for layer in maps) else "one a layer"
+    resets = " and ".join(sorted({layer.reset for layer in maps}))
+    console.print(f"[dim]{resets} reset; threshold and leak {sharing}.[/]")
     weights = _table("Float to integer: weights")
     headings = ["layer", "scale", "error RMS", "largest", "at rails", "clipped"]
     for heading in headings + (["spikes", "saturated"] if counts else []):
@@ -142,7 +168,7 @@ def _print_map(maps: Sequence[LayerMap], counts: Sequence[SpikingLayerCounts], c
         ]
         if counts:
             seen = counts[position]
-            cells += [percent(seen.spike_rate), percent(seen.saturated_states / seen.neuron_updates, 2)]
+            cells += [percent(seen.spike_rate), percent(seen.saturated_share, 2)]
         weights.add_row(*cells)
     console.print(weights)
     console.print(

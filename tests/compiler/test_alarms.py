@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 
 from hybrid_cvar.assets import SAMPLE_VIDEO
-from hybrid_cvar.compiler.alarms import sample_alarms
+from hybrid_cvar.compiler.alarms import _clipped_alarms, sample_alarms
 from hybrid_cvar.errors import CompileError
 from hybrid_cvar.records import Finding, LayerMap, SpikingLayerCounts
 
 
 def map_of(name, at_rails=0.0):
-    return LayerMap(name, 64, 0.01, 0.02, at_rails, 0.0, (1.0,), (64,), (1.0,), (0.5,), (2048,), (0.5,))
+    return LayerMap(name, "soft", 64, 0.01, 0.02, at_rails, 0.0, (1.0,), (64,), (1.0,), (0.5,), (2048,), (0.5,))
 
 
 def counts_of(stream, layer, **changes):
@@ -68,8 +68,31 @@ def test_at_the_rule_there_is_no_alarm(changes):
     assert alarms({"motion.0": changes}) == ()
 
 
-def test_a_last_layer_may_be_silent_since_its_membrane_is_read():
-    assert alarms({"motion.1": {"spikes_out": 0}, "residual.1": {"spikes_out": 0}}) == ()
+def test_a_silent_last_layer_raises_it_too():
+    raised = alarms({"motion.1": {"spikes_out": 0}, "residual.1": {"spikes_out": 0}})
+    assert [alarm.subject for alarm in raised] == ["motion.1", "residual.1"]
+
+
+@pytest.mark.parametrize("value", [2500.0, -1.0, float("nan")])
+def test_a_learned_threshold_that_was_clipped(value):
+    layer = map_of("motion.0")
+    held = 131071 / 64 if value > 0 else 1 / 64
+    clipped = replace(layer, threshold_float=(1.0, value), threshold_represented=(1.0, held))
+    (alarm,) = _clipped_alarms(clipped)
+    assert f"1 learned threshold(s) clipped, the first of them {value:g}" in alarm.found and "2047.98" in alarm.rule
+
+
+def test_rounding_is_not_clipping():
+    layer = map_of("motion.0")
+    near = replace(
+        layer,
+        threshold_float=(1 + 1 / 128,),
+        threshold_represented=(1.0,),
+        leak_float=(0.5 + 1 / 8192,),
+        leak_represented=(0.5,),
+    )
+    assert _clipped_alarms(near) == []
+    assert len(_clipped_alarms(replace(near, leak_float=(1.2,)))) == 1
 
 
 def test_weights_at_the_rails():
@@ -105,7 +128,8 @@ def compile_silent(small_checkpoint, output, **options):
 def test_a_dead_layer_is_told_and_kept_in_the_manifest(small_checkpoint, tmp_path):
     told = []
     result = compile_silent(small_checkpoint, tmp_path / "b", on_alarms=told.append)
-    assert [alarm.subject for alarm in result.alarms] == ["motion.0"]
+    # Where nothing arrives, the next layer is silent too.
+    assert [alarm.subject for alarm in result.alarms] == ["motion.0", "motion.1"]
     assert told == [result.alarms]
     kept = json.loads((tmp_path / "b" / "manifest.json").read_text())["alarms"]
     assert [Finding(**alarm) for alarm in kept] == list(result.alarms)
@@ -114,7 +138,7 @@ def test_a_dead_layer_is_told_and_kept_in_the_manifest(small_checkpoint, tmp_pat
 @pytest.mark.needs_compile
 @pytest.mark.needs_lava
 def test_a_strict_compile_fails_on_an_alarm_and_leaves_nothing(small_checkpoint, tmp_path):
-    with pytest.raises(CompileError, match=r"1 alarm.*motion\.0: 0 spikes.*--strict"):
+    with pytest.raises(CompileError, match=r"2 alarm.*motion\.0: 0 spikes.*--strict"):
         compile_silent(small_checkpoint, tmp_path / "b", strict=True, chips=["loihi-2"])
     assert [file.name for file in tmp_path.iterdir()] == ["silent.pt"]
 

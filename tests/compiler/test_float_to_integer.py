@@ -101,3 +101,46 @@ def test_the_manifest_keeps_the_whole_map(small_bundle, small_checkpoint):
         expected = json.loads(json.dumps(dataclasses.asdict(layer)))
         assert {name: entry[name] for name in expected} == expected
         assert set(entry) - set(expected) == {"sample_spike_rate", "sample_saturated_share"}
+
+
+@pytest.mark.needs_lava
+@pytest.mark.parametrize("channels", [(1, 4), (4, 1)])
+def test_a_layer_of_one_channel_with_a_neuron_of_its_own_compiles(tmp_path, channels):
+    """Its one threshold is one value a layer and one a channel; both read back the same."""
+    import torch
+
+    from hybrid_cvar.assets import SAMPLE_VIDEO
+    from hybrid_cvar.compiler.compile import compile_checkpoint
+    from hybrid_cvar.model import Checkpoint, HybridCvarModel, ModelConfig, StmConfig, save_checkpoint
+    from hybrid_cvar.records import InputSpec
+    from hybrid_cvar.video import read_clips
+
+    config = ModelConfig(
+        input=InputSpec(size=32),
+        stm=StmConfig(channels=channels, threshold=0.5, neuron_parameters="channel", reset="hard"),
+        **{"patch": 8, "width": 16, "depth": 1, "heads": 2, "fold_width": 8, "fuse_width": 8, "rrdb_growth": 4},
+    )
+    torch.manual_seed(0)
+    path = tmp_path / "one.pt"
+    save_checkpoint(Checkpoint(config, ("a", "b"), HybridCvarModel(config, 2).state_dict(), trained=False), path)
+    clips = lambda loaded: read_clips(SAMPLE_VIDEO, loaded.config.input, 1).clips  # noqa: E731
+    result = compile_checkpoint(path, tmp_path / "one.bundle", clips)
+    assert {layer.reset for layer in result.maps} == {"hard"}
+
+
+@pytest.mark.parametrize("name", ["threshold", "decay", "reset"])
+def test_a_file_that_reads_back_differently_fails(small_bundle, name):
+    from dataclasses import replace as changed
+
+    from hybrid_cvar.compiler import load_bundle
+    from hybrid_cvar.compiler.compile import _check_read_back
+    from hybrid_cvar.errors import ParityError
+    from hybrid_cvar.neuromorphic import StmSpec, StreamSpec
+
+    stm = load_bundle(small_bundle).stm
+    _check_read_back(small_bundle, stm)
+    first, *rest = stm.motion.layers
+    other = changed(first, **{name: "hard" if name == "reset" else int(getattr(first, name)) + 1})
+    written = StmSpec(StreamSpec("motion", (other, *rest)), stm.residual, stm.timesteps)
+    with pytest.raises(ParityError, match="reads back differently"):
+        _check_read_back(small_bundle, written)

@@ -129,3 +129,17 @@ def test_block_is_a_slayer_block_with_slayers_synapse_and_quantisation():
     assert isinstance(block.synapse, Conv)
     assert isinstance(block.neuron, Neuron)
     assert block.synapse.pre_hook_fx == block.neuron.quantize_8bit
+
+
+@pytest.mark.parametrize("fixed_point", [False, True])
+def test_two_forward_passes_before_one_backward(fixed_point):
+    """As where one layer serves two inputs; keeping parameters in range must not touch what the first pass keeps."""
+    neuron = LifNeuron(threshold=0.5, leak=0.9)
+    neuron.fixed_point = fixed_point
+    synapse = torch.rand(2, 3, 4, 4, 5)
+    spikes = neuron(synapse)[0] + neuron(synapse)[0]
+    spikes.sum().backward()
+    together = neuron.threshold_value.grad.clone()
+    neuron.zero_grad()
+    neuron(synapse)[0].sum().backward()
+    torch.testing.assert_close(together, 2 * neuron.threshold_value.grad)

@@ -1,13 +1,16 @@
 """The real Lava runtime: same bits in both ProcessModels, and nothing left behind."""
 
+import gc
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +47,28 @@ def children() -> set[int]:
     return found
 
 
+def open_files() -> int:
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+def lava_processes() -> list:
+    from lava.magma.core.process.process import ProcessServer
+
+    return list(ProcessServer().processes)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind():
-    before = segments(), children()
+    resource_tracker.ensure_running()  # Python's own: the first runtime would start it, and it stays
+    before, files = (segments(), children()), open_files()
     yield
     deadline = time.monotonic() + 5
     while (segments() - before[0] or children() - before[1]) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert segments() - before[0] == set()
     assert children() - before[1] == set()
+    assert open_files() <= files
 
 
 def assert_same(left, right):
@@ -164,6 +180,46 @@ def test_the_next_runtime_works_after_an_error(make_stm, make_clip):
         raise RuntimeError("ours")
     with lava_stm(stm) as lava:
         assert lava.run_clip(*make_clip(stm, 0)).counts
+
+
+@pytest.mark.parametrize("form", ["streams", "stock"])
+def test_runtimes_leave_no_files_and_no_processes(make_stm, make_clip, form):
+    stm = make_stm()
+    lava = lava_stm(stm, form=form)
+    files, processes = open_files(), lava_processes()
+    for _ in range(5):
+        lava.start()
+        assert len(lava_processes()) > len(processes)
+        lava.run_clip(*make_clip(stm, 0))
+        lava.stop()
+        assert open_files() == files
+        assert lava_processes() == processes
+
+
+def test_ending_twice_is_harmless(make_stm):
+    lava = lava_stm(make_stm())
+    lava.start()
+    runtime = lava._runtime
+    lava.stop()
+    runtime.end()
+    runtime.stop()
+
+
+@pytest.mark.parametrize("spare", [0, 5, 11, 17, 24])
+def test_too_many_open_files_has_its_own_remedy(make_stm, spare):
+    """Wherever in the start it happens; the network of `layers` needs more than any of these."""
+    lava = lava_stm(make_stm(), form="layers")
+    with lava:
+        pass  # what is imported or built once
+    processes = lava_processes()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (open_files() + spare, limits[1]))
+    try:
+        with pytest.raises(LavaError, match="ulimit -n"):
+            lava.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert lava_processes() == processes
 
 
 SCRIPT = """

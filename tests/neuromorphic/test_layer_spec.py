@@ -38,6 +38,14 @@ def test_output_shape_follows_stride_and_padding():
         ({"decay": 4096}, "12 bit"),
         ({"reset": "none"}, "soft, hard"),
         ({"stride": (0, 1)}, "at least 1"),
+        ({"stride": (1, 2**28)}, "at most 64"),
+        ({"padding": (32_768, 0)}, "at most 64"),
+        ({"weight": np.zeros((3, 2, 0, 3), dtype=np.int32)}, "sides must be 1 to 64"),
+        ({"weight": np.zeros((3, 2, 3, 65), dtype=np.int32)}, "sides must be 1 to 64"),
+        ({"weight": np.zeros((0, 2, 3, 3), dtype=np.int32)}, "channels 1 to 1024"),
+        ({"threshold": np.array([1, 2])}, "3 whole numbers"),
+        ({"decay": np.array([1, 2, 4096])}, "from 1 to 4096.*12 bit"),
+        ({"threshold": 1.5}, "whole number"),
         ({"input_shape": (1, 1, 2), "padding": (0, 0)}, "no output"),
         ({"input_shape": (10_000, 9, 2)}, "4096"),
     ],
@@ -55,10 +63,13 @@ def test_a_sum_that_could_leave_24_bits_is_refused():
 
 
 def test_streams_must_chain():
+    first = spec(graded_input=True)
     with pytest.raises(ConfigError, match=r"motion\.0 gives"):
-        StreamSpec("motion", (spec(), spec(name="motion.1")))
+        StreamSpec("motion", (first, spec(name="motion.1")))
     with pytest.raises(ConfigError, match="no layers"):
         StreamSpec("motion", ())
-    stream = StreamSpec("motion", (spec(),))
+    with pytest.raises(ConfigError, match="graded events"):
+        StreamSpec("motion", (spec(),))
+    stream = StreamSpec("motion", (first,))
     with pytest.raises(ConfigError, match="timesteps"):
         StmSpec(stream, stream, 0)

@@ -10,6 +10,7 @@ from hybrid_cvar.fixed_point import MEMBRANE_MAX
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec, reference_layer
 from hybrid_cvar.neuromorphic.conv_lif_core import ALWAYS_GATHER, ALWAYS_SCATTER, ConvLifCore
 from hybrid_cvar.neuromorphic.kernels import GATHER_COST
+from hybrid_cvar.neuromorphic.reference import synaptic_sum
 
 RAILS = [-256, -254, -2, 0, 2, 128, 254]
 
@@ -85,6 +86,7 @@ def test_the_kernel_is_chosen_by_activity():
         core.run(events)
         _, membranes = reference_layer(layer, events)
         assert np.array_equal(core.membrane, membranes[-1]) is not gathered
+        assert (core.choices > 0).tolist() == [not gathered, gathered]
 
 
 def test_events_that_no_output_reads_are_counted():
@@ -116,7 +118,21 @@ def test_counts_equal_a_plain_count(case):
     accumulates = int(((sums - kept) / 128).sum())
     spikes, _ = reference_layer(layer, events)
     fired = int(spikes.sum())
-    assert core.counts[:4].tolist() == [np.count_nonzero(events), accumulates, spikes.size, fired]
+    assert core.counts.tolist() == [np.count_nonzero(events), accumulates, spikes.size, fired, _clipped(layer, events)]
+
+
+def _clipped(layer, events):
+    """How often N5 clips: the sums before it, from the reference's membranes."""
+    spikes, membranes = reference_layer(layer, events)
+    clipped = 0
+    for t, arriving in enumerate(events):
+        before = membranes[t - 1].astype(np.int64) if t else np.zeros(layer.output_shape, np.int64)
+        kept = np.sign(before) * (np.abs(before) * (4096 - layer.decays.astype(np.int64)) // 4096)
+        value = kept + (synaptic_sum(layer.weight, arriving, layer.output_shape, layer.stride, layer.padding) << 6)
+        if t and layer.reset == "soft":
+            value -= (layer.thresholds.astype(np.int64) << 6) * spikes[t - 1]
+        clipped += np.count_nonzero(np.abs(value) > MEMBRANE_MAX)
+    return clipped
 
 
 def test_saturation_is_clipped_and_counted():

@@ -50,7 +50,7 @@ def test_counts_of_a_layer_worked_out_by_hand():
     assert counts.weight_bits == 8
     assert counts.unrolled_weight_bytes == 780
     assert counts.shared_weight_bytes == 54
-    assert counts.state_bytes == 60 * 4, "24-bit membrane and 1-bit spike in whole bytes"
+    assert counts.state_bytes == 60 * 3, "a 24-bit membrane, which tells by itself whether it spiked"
     assert counts.fan_in == 18
     assert counts.input_axons == 40
     assert counts.output_axons == 60
@@ -96,8 +96,9 @@ def test_the_base_size_on_both_chips():
     assert first.layers[0].tile == (8, 8, 16)
     assert first.layers[1].tiled == 896, "8x8x16 neurons x 144 bytes are over 128 KB; 7x8x16 are not"
     assert (first.cores_tiled, first.chips_tiled) == (3360, 27)
-    assert [bound.at_least for bound in second.layers] == [17] * 4, "3,211,264 bytes of state / 192 KB"
-    assert (second.cores_at_least, second.chips_at_least) == (68, 4), "3.2 M neurons / 1 M decide the chips"
+    assert [bound.at_least for bound in second.layers] == [103] * 4, "802,816 neurons / 7,812"
+    assert (second.cores_at_least, second.chips_at_least) == (412, 4)
+    assert second.layers[0].tile == (15, 32, 16), "7,680 neurons of 7,812"
     assert second.chips_tiled == -(-second.cores_tiled // 128) == 12
 
 
@@ -133,8 +134,8 @@ def test_every_limit_bounds_the_tile():
         "input axons",
         "input axons",
     )
-    memory = fit(replace(SMALL, neurons_a_core=None, memory_a_core=of(4 * 6 + 6))).layers[0]
-    assert memory.tiled == 8, "4 bytes of state a neuron, 8 bits of weight"
+    memory = fit(replace(SMALL, neurons_a_core=None, memory_a_core=of(3 * 6 + 6))).layers[0]
+    assert memory.tiled == 8, "3 bytes of state a neuron, 8 bits of weight"
     weights = fit(replace(SMALL, neurons_a_core=None, synapse_memory_a_core=of(12))).layers[0]
     assert (weights.tiled, weights.tiled_for, weights.at_least) == (4, "synapse memory", 1)
     assert fit(ChipCapacities("Endless", ("all",), of(1))).layers[0].tiled == 1
@@ -195,9 +196,9 @@ def test_chips_follow_from_cores_neurons_and_synapses():
     [
         ({"input_axons_a_core": of(17)}, "one neuron has 18 inputs", "a core has 17 input axons"),
         ({"synapse_memory_a_core": of(17)}, "take 18 bytes", "a core has 17"),
-        ({"memory_a_core": of(21)}, "take 22 bytes", "a core has 21"),
+        ({"memory_a_core": of(20)}, "take 21 bytes", "a core has 20"),
         ({"weight_bits": of(7)}, "weights have 8 bits", "at most 7"),
-        ({"state_a_neuron": of(3)}, "has 4 bytes of state", "at most 3"),
+        ({"state_a_neuron": of(2)}, "has 3 bytes of state", "at most 2"),
         ({"spike_bits": of(7)}, "carry 8 bits", "at most 7"),
         ({"chips_a_system": of(1)}, "at least 2 chips", "the largest system has 1"),
     ],

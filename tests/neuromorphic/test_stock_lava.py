@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid_cvar.lava_compat import prepare_lava
+from hybrid_cvar.lava_compat import prepare_lava, widen_stock_conv
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec
 from hybrid_cvar.neuromorphic.reference import reference_layer, synaptic_sum
 
@@ -118,15 +118,35 @@ def test_beyond_17_bits_the_stock_current_wraps_and_ours_is_clipped(z, stock, ou
 
 
 @pytest.mark.skipif(int(np.__version__.split(".")[0]) < 2, reason="NumPy 1 widens")
-def test_stock_conv_fails_on_inputs_wider_than_127_under_numpy_2():
-    """Its padding and stride are int8 arrays, which NumPy 2 does not widen."""
+def test_stock_conv_needs_wider_parameters_under_numpy_2():
+    """Its padding and stride are int8 arrays, which NumPy 2 does not widen; `widen_stock_conv` makes them int32."""
     prepare_lava()
+    from lava.proc.conv.models import AbstractPyConvModel
     from lava.proc.conv.utils import conv
 
-    def convolve(width):
-        ones, nothing = np.ones(2, np.int8), np.zeros(2, np.int8)
+    def convolve(width, kind):
+        ones, nothing = np.ones(2, kind), np.zeros(2, kind)
         return conv(np.ones((width, 3, 1)), np.full((1, 1, 1, 1), 2), ones, ones, nothing, ones, 1)
 
-    np.testing.assert_array_equal(convolve(127), 2 * np.ones((127, 3, 1)))
     with pytest.raises(OverflowError, match="int8"):
-        convolve(128)
+        convolve(128, np.int8)
+    np.testing.assert_array_equal(convolve(300, np.int32), 2 * np.ones((300, 3, 1)))
+    widen_stock_conv()
+    assert {getattr(AbstractPyConvModel, name).d_type for name in ("stride", "padding", "kernel_size")} == {np.int32}
+
+
+def test_the_stock_network_takes_wide_inputs():
+    from hybrid_cvar.neuromorphic.lava_stm import LavaStm
+
+    rng = np.random.default_rng(0)
+    streams = []
+    for name, channels in (("motion", 2), ("residual", 3)):
+        weight = rng.integers(-8, 9, (2, channels, 3, 3), dtype=np.int32) * 2
+        layer = ConvLifSpec(f"{name}.0", (4, 200, channels), weight, (1, 1), (1, 1), 200, 400, "soft", True)
+        streams.append(StreamSpec(name, (layer,)))
+    spec = StmSpec(streams[0], streams[1], 2)
+    clip = [rng.integers(-90, 90, (2, *stream.layers[0].input_shape)).astype(np.int8) for stream in spec.streams]
+    with NativeStm(spec) as native, LavaStm(spec, form="stock") as stock:
+        expected, actual = native.run_clip(*clip), stock.run_clip(*clip)
+    np.testing.assert_array_equal(actual.motion_membrane, expected.motion_membrane)
+    np.testing.assert_array_equal(actual.residual_membrane, expected.residual_membrane)

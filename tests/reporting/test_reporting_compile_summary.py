@@ -29,6 +29,7 @@ NAMES = ("motion.0", "motion.1", "residual.0", "residual.1")
 FINDING = Finding("Chip A: motion.0", "one neuron has 9999 inputs", "a core has 4096 input axons", "use fewer [2]")
 LAYER = LayerMap(
     name="motion.0",
+    reset="soft",
     weight_scale=64,
     weight_rounding_rms=0.00934,
     weight_rounding_largest=0.01562,

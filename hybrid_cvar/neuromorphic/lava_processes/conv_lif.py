@@ -35,6 +35,8 @@ class ConvLif(AbstractProcess):
         u[t] = clip(trunc0(u[t-1] * (4096 - d) / 4096) + (z[t] << 6) - (theta << 6) * o[t-1])
         o[t] = u[t] > (theta << 6)
 
+    With hard reset nothing is subtracted, and `u[t] = 0` where `o[t] = 1`.
+
     Ports:
         s_in: int8 (H, W, C_in), events of one step.
         s_out: int8 (h, w, C_out), spikes of one step.
@@ -44,7 +46,8 @@ class ConvLif(AbstractProcess):
             are 0, so that the read-out adds up all layers. Fused model only.
 
     Vars:
-        weight: the kernel in stock Conv's layout. u: the membrane.
+        weight: the kernel in stock Conv's layout, for reading; only the SubProcessModel computes with it.
+        u: the membrane.
 
     Args:
         spec: the layer.
@@ -81,7 +84,7 @@ class ConvLif(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyConvLifModelFixed(PyLoihiProcessModel):
-    """Convolution and neuron in one process: the fast model. An input takes effect in its own step."""
+    """Convolution and neuron in one process, with the compiled kernels. An input takes effect in its own step."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int8, precision=1)
