@@ -165,7 +165,8 @@ def _each_channel_hard(spec: StmSpec) -> StmSpec:
     rng = np.random.default_rng(0)
 
     def change(layer: ConvLifSpec) -> ConvLifSpec:
-        thresholds = (layer.thresholds * rng.uniform(0.5, 1.5, len(layer.weight))).astype(np.int32)
+        # At least 1, as training keeps them.
+        thresholds = np.maximum(layer.thresholds * rng.uniform(0.5, 1.5, len(layer.weight)), 1).astype(np.int32)
         decays = rng.integers(0, 1000, len(layer.weight)).astype(np.int32)
         return dataclasses.replace(layer, threshold=thresholds, decay=decays, reset="hard")
 

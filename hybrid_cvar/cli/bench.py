@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["bench_command"]
 
+WIDE_ENOUGH_FOR_MEDIANS = 110
+
 
 class Suite(StrEnum):
     """What is measured."""
@@ -98,22 +100,26 @@ def _observer(progress: Progress, task: TaskID) -> "BenchObserver":
 def _print_results(run: "BenchRun", console: Console) -> None:
     if not run.results:
         return
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    with_medians = console.width >= WIDE_ENOUGH_FOR_MEDIANS
     table.add_column("name", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("target", justify="right")
     table.add_column("unit")
-    table.add_column("medians", justify="right")
+    table.add_column("met")
+    if with_medians:
+        table.add_column("medians", justify="right", no_wrap=True)
     for result in run.results:
         met = result.detail.get("met")
         colour = {True: "green", False: "red"}.get(met, "default") if met is not None else "default"
-        table.add_row(
+        cells = (
             escape(result.name),
             f"[{colour}]{result.value:.4g}[/]",
             escape(str(result.detail.get("target", ""))),
             escape(result.unit),
-            escape(_medians(result.detail)),
+            {True: "yes", False: "[red]no[/]"}.get(met, "") if met is not None else "",
         )
+        table.add_row(*cells, *([escape(_medians(result.detail))] if with_medians else []))
     console.print(table)
 
 

@@ -173,10 +173,13 @@ def test_json_on_stdout_is_alone_there(suite):
 def test_a_run_with_no_failure_exits_with_0(monkeypatch):
     row = result("video.a", target=">= 2", met=True, medians=[5.0, 2.0], medians_unit="frames/s")
     monkeypatch.setattr(benchmark, "run_bench", lambda names, **_: BenchRun(benchmark.describe_machine(), (row,), ()))
-    done = CliRunner().invoke(app, ["bench", "-s", "video"])
-    assert done.exit_code == 0
-    for cell in ("video.a", "2.5", ">= 2", "5 / 2 frames/s"):
-        assert cell in done.stdout
+    for columns, medians in (("80", False), ("120", True)):
+        done = CliRunner().invoke(app, ["bench", "-s", "video"], env={"COLUMNS": columns})
+        assert done.exit_code == 0
+        for cell in ("video.a", "2.5", ">= 2", "yes"):
+            assert cell in done.stdout
+        assert ("5 / 2 frames/s" in done.stdout) is medians
+        assert max(len(line) for line in done.stdout.splitlines()) <= int(columns)
 
 
 def test_an_output_that_cannot_be_written_fails_before_the_work(suite, tmp_path):
