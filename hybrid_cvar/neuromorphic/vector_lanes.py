@@ -2,6 +2,9 @@
 
 Numba leaves a loop scalar where two arrays might overlap, as sums and weights might; these two primitives say in
 LLVM's own vector type what is meant, and LLVM splits it into the registers there are.
+
+Numba's cache on disk knows a kernel by the file that it stands in, not by this one: after a change here, touch
+`kernels.py`, or old machine code runs on.
 """
 
 from collections.abc import Callable
