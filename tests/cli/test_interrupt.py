@@ -28,15 +28,17 @@ COMMAND = [
 @pytest.mark.needs_clips
 def test_ctrl_c_is_one_line_and_leaves_nothing(dancer, tmp_path):
     segments = set(os.listdir("/dev/shm"))
-    videos, pipe = [str(dancer)] * 5, subprocess.PIPE
+    videos, pipe = [str(dancer)] * 30, subprocess.PIPE
     output = ["--json", str(tmp_path / "r.json")]
     with subprocess.Popen(
         [*COMMAND, *videos, *output], stdout=pipe, stderr=pipe, text=True, start_new_session=True
     ) as run:
         program = psutil.Process(run.pid)
         deadline = time.monotonic() + 60
-        while len(family := program.children(recursive=True)) < 8 and time.monotonic() < deadline:
+        # A process a stream, Lava's service, its memory manager, Python's resource tracker.
+        while len(family := program.children(recursive=True)) < 5 and time.monotonic() < deadline:
             time.sleep(0.1)
+        assert len(family) >= 5
         time.sleep(3)
         assert run.poll() is None, "the run must be under way"
         os.killpg(run.pid, signal.SIGINT)
@@ -50,7 +52,7 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(dancer, tmp_path):
     assert set(os.listdir("/dev/shm")) - segments == set()
     result = json.loads((tmp_path / "r.json").read_text())
     missing = [failure for failure in result["failures"] if "not run" in failure["error"]]
-    assert len(result["videos"]) + len(missing) == 5
+    assert len(result["videos"]) + len(missing) == len(videos)
     assert missing, "the file must say what is not in it"
 
 
