@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hybrid_cvar.compiler import Bundle
 from hybrid_cvar.energy import EnergyProfile, estimate_energy
 from hybrid_cvar.errors import EngineError, HybridCvarError
+from hybrid_cvar.onnx_session import SessionSettings
 from hybrid_cvar.records import Report, VideoInfo
 from hybrid_cvar.reporting import VideoFailure, build_report
 from hybrid_cvar.runtime import HybridRuntime
@@ -55,6 +56,7 @@ def run_batch(
     profile: EnergyProfile,
     *,
     engine: str = "lava",
+    dense: SessionSettings | None = None,
     clips: int = 8,
     top: int = 5,
     domain: str = "auto",
@@ -64,7 +66,8 @@ def run_batch(
 
     Args:
         videos: files or streams; see `read_gops`. bundle: the compiled model. profile: prices the counts.
-        engine: `lava` or `native`. clips: at most so many a video. top: classes to name.
+        engine: `lava` or `native`. dense: provider, threads and memory of the ANN partition; see `HybridRuntime`.
+        clips: at most so many a video. top: classes to name.
         domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
         observer: told of progress.
 
@@ -77,14 +80,14 @@ def run_batch(
     interrupted = False
     notices = (bundle.notice,) if bundle.notice else ()
     with ExitStack() as stack:
-        runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine))
+        runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine, dense=dense))
         try:
             for path in videos:
                 name = source_name(path)
                 watch.on_start(name)
                 try:
                     if runtime is None:
-                        runtime = stack.enter_context(HybridRuntime(bundle, engine=engine))
+                        runtime = stack.enter_context(HybridRuntime(bundle, engine=engine, dense=dense))
                     trace = runtime.run_video(
                         path, clips=clips, domain=domain, on_video=watch.on_video, on_clip=watch.on_clip
                     )

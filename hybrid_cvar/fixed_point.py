@@ -1,4 +1,4 @@
-"""Widths and scales of the integer specification (neuromorphic/spec.md), in one place.
+"""Widths, scales and reset modes of the integer specification (neuromorphic/spec.md), in one place.
 
 An integer value is the float value times its scale.
 """
@@ -8,6 +8,7 @@ __all__ = [
     "EVENT_MAX",
     "MEMBRANE_MAX",
     "MEMBRANE_SCALE",
+    "RESETS",
     "SYNAPSE_MAX",
     "THRESHOLD_MAX",
     "WEIGHT_MAX",
@@ -28,3 +29,5 @@ MEMBRANE_MAX = 2**23 - 1
 SYNAPSE_MAX = 2**23 - 1
 EVENT_MAX = 127
 """Graded input events are clipped to +-EVENT_MAX."""
+RESETS = ("soft", "hard")
+"""Of a neuron that spiked: its threshold is subtracted a step later (paper Eq. 3), or it is cleared at once."""

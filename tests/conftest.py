@@ -1,5 +1,6 @@
 """Shared fixtures: real clips, a small checkpoint and its bundle; leftovers of a test fail it."""
 
+import functools
 import importlib.util
 import os
 from pathlib import Path
@@ -50,6 +51,7 @@ def bikes() -> Path:
 PARTS = {
     "needs_lava": ("lava.magma", "uv pip install '.[lava]'"),
     "needs_compile": ("torch", "uv pip install '.[lava,compile]'"),
+    "needs_openvino": ("onnxruntime_ep_openvino", "uv pip install '.[openvino]'"),
 }
 COLLECT_ONLY_WITH_TORCH = ("model",)
 collect_ignore = [] if find_package("torch") else list(COLLECT_ONLY_WITH_TORCH)
@@ -107,3 +109,48 @@ def small_bundle(small_checkpoint: Path, tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("bundle") / "small.bundle"
     compile_checkpoint(small_checkpoint, path, lambda loaded: read_clips(SAMPLE_VIDEO, loaded.config.input, 2).clips)
     return path
+
+
+@pytest.fixture(scope="session")
+def mini_config():
+    """A full model of 64x64 input and T = 4, small enough to build, train a step and export a few dozen times."""
+    from hybrid_cvar.model import ModelConfig, StmConfig
+    from hybrid_cvar.records import InputSpec
+
+    return ModelConfig(
+        name="mini",
+        input=InputSpec(size=64, timesteps=4),
+        stm=StmConfig(channels=(4, 6)),
+        width=32,
+        depth=2,
+        heads=2,
+        mlp_width=48,
+        fold_width=12,
+        fuse_width=16,
+        rrdb_growth=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def real_clips(dancer: Path):
+    """(input spec, count) to that many clips of the dancer's video, read once."""
+    from hybrid_cvar.video import read_clips
+
+    return functools.cache(lambda spec, count: read_clips(dancer, spec, count).clips)
+
+
+@pytest.fixture(scope="session")
+def batch_of():
+    """(clips, input spec) to what `HybridCvarModel.forward` takes: I-frames, motion events, residual events."""
+    import numpy as np
+    import torch
+
+    from hybrid_cvar.records import stream_events
+
+    return lambda clips, spec: (
+        torch.from_numpy(np.stack([clip.iframe for clip in clips])),
+        *(
+            torch.from_numpy(np.stack([stream_events(clip, spec, name) for clip in clips]))
+            for name in ("motion", "residual")
+        ),
+    )

@@ -58,20 +58,19 @@ def test_the_recipe_of_the_spiking_file_runs(hard_bundle, monkeypatch):
     from hybrid_cvar import load_bundle, read_clips
     from hybrid_cvar.compiler import spiking_file
     from hybrid_cvar.neuromorphic import NativeStm
-    from hybrid_cvar.records import graded_events
+    from hybrid_cvar.records import stream_events
 
     monkeypatch.chdir(hard_bundle)
     lines = re.findall(r"^(?:    .*)?\n", spiking_file.__doc__.split("To run a hard-reset stream")[1], re.MULTILINE)
     spec = load_bundle(DEFAULT_BUNDLE).input
     clip = read_clips(SAMPLE_VIDEO, spec, 1).clips[0]
-    motion = graded_events(clip.motion, spec.motion_step)
-    names = {"events": motion}
+    names = {"events": stream_events(clip, spec, "motion")}
     exec(compile(textwrap.dedent("".join(lines)), "spiking_file.py", "exec"), names)
     stm = spiking_file.read_spiking_file(Path("spiking.h5"), spec.timesteps)
     with NativeStm(stm, record=True) as native:
-        expected = native.run_clip(motion, graded_events(clip.residual, spec.residual_step))
+        expected = native.run_clip(*(stream_events(clip, spec, stream.name) for stream in stm.streams))
     assert (names["spikes"] == expected.spikes[1]).all()
-    assert (names["membrane"] == expected.motion_membrane).all()
+    assert (names["membrane"] == expected.readouts[0]).all()
 
 
 @pytest.mark.parametrize("document", ["README.md", "deploy/loihi/README.md"])

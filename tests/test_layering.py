@@ -8,7 +8,7 @@ import pytest
 import hybrid_cvar
 
 ROOT = Path(hybrid_cvar.__file__).parent
-BASE = {"errors", "version", "jit", "fixed_point", "atomic_file", "lava_compat"}
+BASE = {"errors", "version", "jit", "fixed_point", "atomic_file", "lava_compat", "onnx_session"}
 EVERYONE = BASE | {"records"}
 ALLOWED = {
     "records": {"errors", "fixed_point"},
@@ -18,6 +18,7 @@ ALLOWED = {
     "fixed_point": set(),
     "atomic_file": {"errors"},
     "lava_compat": {"errors"},
+    "onnx_session": {"errors"},
     "video": EVERYONE,
     "model": EVERYONE,
     "neuromorphic": EVERYONE,

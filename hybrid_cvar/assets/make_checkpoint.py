@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hybrid_cvar.assets.moving_shapes import ACTIONS, draw_video, encode_video
-from hybrid_cvar.model import Checkpoint, HybridCvarModel, as_slayer_events, preset_config, save_checkpoint
+from hybrid_cvar.model import Checkpoint, HybridCvarModel, calibrate_thresholds, preset_config, save_checkpoint
 from hybrid_cvar.records import InputSpec, graded_events
 from hybrid_cvar.video import cut_clip, read_gops
 
@@ -26,7 +26,6 @@ FRAMES = 48
 BATCH = 16
 PEAK_RATE = 2e-3
 WARM_UP_STEPS = 40
-SPIKE_RATE = 0.1
 HELD_OUT_SEED = 1_000_000
 
 ClipArrays = tuple[NDArray[np.uint8], NDArray[np.int8], NDArray[np.int8], int]
@@ -40,7 +39,10 @@ def draw_clips(task: tuple[str, int, InputSpec]) -> list[ClipArrays]:
     with NamedTemporaryFile(suffix=".avi") as file:
         file.write(encoded.getvalue())
         file.flush()
-        clips = [cut_clip(gop, spec) for gop in read_gops(Path(file.name), timesteps=spec.timesteps)]
+        clips = [
+            cut_clip(gop, spec)
+            for gop in read_gops(Path(file.name), timesteps=spec.timesteps, accumulated=spec.accumulated)
+        ]
     return [
         (
             clip.iframe,
@@ -64,24 +66,6 @@ def draw_dataset(videos: int, first_seed: int, spec: InputSpec, progress: Progre
     return [torch.from_numpy(np.stack(part)) for part in zip(*clips, strict=True)]
 
 
-def calibrate_thresholds(model: HybridCvarModel, motion: torch.Tensor, residual: torch.Tensor) -> None:
-    """Sets each threshold, layer by layer, so that the layer spikes on about `SPIKE_RATE` of its steps.
-
-    A guessed threshold can leave a layer silent, and a silent layer learns nothing.
-    """
-    with torch.no_grad():
-        for stm, events in ((model.stm_motion, motion), (model.stm_residual, residual)):
-            passing = as_slayer_events(events)
-            for layer in stm.blocks:
-                low, high = 0.02, 2000.0
-                for _ in range(16):
-                    middle = (low * high) ** 0.5
-                    layer.neuron.threshold_value.fill_(middle)
-                    rate = layer(passing)[0].mean().item()
-                    low, high = (middle, high) if rate > SPIKE_RATE else (low, middle)
-                passing = layer(passing)[0]
-
-
 def top1(model: HybridCvarModel, dataset: list[torch.Tensor]) -> float:
     """Share of clips whose best class is right."""
     model.eval()
@@ -96,7 +80,7 @@ def top1(model: HybridCvarModel, dataset: list[torch.Tensor]) -> float:
 
 def train(model: HybridCvarModel, dataset: list[torch.Tensor], steps: int, seed: int, progress: Progress) -> None:
     """AdamW with warm-up and a cosine; no weight decay on the spiking partition."""
-    spiking = [*model.stm_motion.parameters(), *model.stm_residual.parameters()]
+    spiking = list(model.stm.parameters())
     groups = [{"params": spiking, "weight_decay": 0.0}, {"params": model.ann.parameters(), "weight_decay": 1e-2}]
     optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -127,7 +111,7 @@ def make_checkpoint(output: Path, videos: int, steps: int, seed: int) -> None:
         held_out = draw_dataset(max(1, videos // 5), HELD_OUT_SEED + seed, config.input, progress)
         model = HybridCvarModel(config, len(ACTIONS))
         spread = torch.randperm(len(training[3]))[: 2 * BATCH]
-        calibrate_thresholds(model, training[1][spread], training[2][spread])
+        calibrate_thresholds(model, *(part[spread] for part in training[:3]))
         train(model, training, steps, seed, progress)
         accuracy = top1(model, held_out)
     notice = (

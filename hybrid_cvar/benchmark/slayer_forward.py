@@ -1,5 +1,7 @@
 """Integer layers run through SLAYER's quantised forward: what training computes, for comparison."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -34,8 +36,8 @@ def slayer_block(spec: ConvLifSpec) -> ConvLif:
 
 
 @torch.no_grad()
-def run_slayer(spec: StmSpec, clip: tuple[NDArray[np.int8], NDArray[np.int8]]) -> SpikingResult:
-    """One clip through both streams in fixed point, with every layer's spikes and membranes; without counts."""
+def run_slayer(spec: StmSpec, clip: Sequence[NDArray[np.int8]]) -> SpikingResult:
+    """One clip through every stream in fixed point, with every layer's spikes and membranes; without counts."""
     spikes, membranes = [], []
     for stream, events in zip(spec.streams, clip, strict=True):
         passing = torch.from_numpy(events).permute(3, 1, 2, 0)[None].float()
@@ -44,8 +46,8 @@ def run_slayer(spec: StmSpec, clip: tuple[NDArray[np.int8], NDArray[np.int8]]) -
             spikes.append(_steps_first(passing).astype(np.int8))
             membranes.append((_steps_first(membrane) * MEMBRANE_SCALE).astype(np.int32))
     ends = np.cumsum([len(stream.layers) for stream in spec.streams]) - 1
-    motion, residual = (membranes[end][-1] for end in ends)
-    return SpikingResult(motion, residual, (), tuple(spikes), tuple(membranes))
+    readouts = tuple(membranes[end][-1] for end in ends)
+    return SpikingResult(readouts, (), tuple(spikes), tuple(membranes))
 
 
 def _steps_first(values: torch.Tensor) -> NDArray[np.float32]:

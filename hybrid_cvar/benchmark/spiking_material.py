@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hybrid_cvar.neuromorphic import ConvLifSpec, StmSpec, StreamSpec
 from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
-from hybrid_cvar.records import InputSpec, graded_events
+from hybrid_cvar.records import InputSpec, stream_events
 from hybrid_cvar.video import read_clips
 
 __all__ = ["BASE_SIZE", "SPIKE_RATE", "ClipEvents", "base_partition", "clip_events", "random_layer"]
@@ -31,7 +31,7 @@ def clip_events(path: Path, size: int, count: int) -> list[ClipEvents]:
     """Events of clips sampled uniformly from a video."""
     spec = InputSpec(size=size)
     return [
-        (graded_events(clip.motion, spec.motion_step), graded_events(clip.residual, spec.residual_step))
+        (stream_events(clip, spec, "motion"), stream_events(clip, spec, "residual"))
         for clip in read_clips(path, spec, count).clips
     ]
 
@@ -51,9 +51,8 @@ def base_partition(events: ClipEvents, channels: tuple[int, ...] = CHANNELS) -> 
         channels: outputs a layer.
     """
     streams = []
-    for number, (name, stream_events) in enumerate(zip(("motion", "residual"), events, strict=True)):
+    for number, (name, passing) in enumerate(zip(("motion", "residual"), events, strict=True)):
         layers = []
-        passing = stream_events
         for index, outputs in enumerate(channels):
             seed = 10 * number + index
             layer = random_layer(f"{name}.{index}", passing.shape[1:], outputs, graded=index == 0, seed=seed)
@@ -61,7 +60,7 @@ def base_partition(events: ClipEvents, channels: tuple[int, ...] = CHANNELS) -> 
             layers.append(layer)
             passing = ConvLifCore(layer).run(passing)
         streams.append(StreamSpec(name, tuple(layers)))
-    return StmSpec(streams[0], streams[1], len(events[0]))
+    return StmSpec(tuple(streams), len(events[0]))
 
 
 def _calibrate(layer: ConvLifSpec, events: NDArray[np.int8]) -> ConvLifSpec:

@@ -110,7 +110,7 @@ def parity_mismatches(bench: SpikingBench) -> BenchResult:
         ("", bench.partition, bench.events[:1], base),
         (", hard reset, one neuron a channel", hard, bench.small_events[:1], hard_expected),
     ):
-        size = f"{spec.motion.layers[0].input_shape[0]}{name}"
+        size = f"{spec.streams[0].layers[0].input_shape[0]}{name}"
         compare(f"SLAYER quantised and native, {size}", expected, _slayer(spec, events))
         compare(
             f"native, all steps at once and step by step, {size}", expected, _recorded(partial(NativeStm, spec), events)
@@ -140,10 +140,7 @@ def parity_mismatches(bench: SpikingBench) -> BenchResult:
 
 def _pairs(left: SpikingResult, right: SpikingResult) -> list[tuple[NDArray[Any], NDArray[Any]]]:
     """What both have: the read-outs; spikes and membranes of every layer and step; counts."""
-    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = [
-        (left.motion_membrane, right.motion_membrane),
-        (left.residual_membrane, right.residual_membrane),
-    ]
+    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(left.readouts, right.readouts, strict=True))
     if right.spikes:
         pairs += zip((*left.spikes, *left.membranes), (*right.spikes, *right.membranes), strict=True)
     if right.counts:
@@ -170,8 +167,8 @@ def _each_channel_hard(spec: StmSpec) -> StmSpec:
         decays = rng.integers(0, 1000, len(layer.weight)).astype(np.int32)
         return dataclasses.replace(layer, threshold=thresholds, decay=decays, reset="hard")
 
-    motion, residual = (StreamSpec(one.name, tuple(change(layer) for layer in one.layers)) for one in spec.streams)
-    return StmSpec(motion, residual, spec.timesteps)
+    streams = (StreamSpec(one.name, tuple(change(layer) for layer in one.layers)) for one in spec.streams)
+    return StmSpec(tuple(streams), spec.timesteps)
 
 
 def _recorded(open_engine: Callable[[], Any], events: Iterable[ClipEvents]) -> list[SpikingResult]:
@@ -257,7 +254,7 @@ def _native_over_torch(bench: SpikingBench, formats: Iterable[Any], torch_partit
     layouts: dict[str, Any] = {}
     for layout in formats:
         partition = torch_partition(bench.partition, layout)
-        tensors = (partition.prepare(clip[0]), partition.prepare(clip[1]))
+        tensors = [partition.prepare(events) for events in clip]
         partition.run(tensors)
         with NativeStm(bench.partition) as native:
             native.run_clip(*clip)
@@ -390,14 +387,14 @@ def run_lava_clips(size: int) -> int:
 
 
 def _in_turn(
-    fast: Callable[[NDArray[np.int8], NDArray[np.int8]], object],
-    slow: Callable[[NDArray[np.int8], NDArray[np.int8]], object],
+    fast: Callable[..., object],
+    slow: Callable[..., object],
     events: list[ClipEvents],
     rounds: int,
 ) -> TwoTimings:
     """Seconds a clip: every round takes all clips."""
 
-    def all_clips(run: Callable[[NDArray[np.int8], NDArray[np.int8]], object]) -> None:
+    def all_clips(run: Callable[..., object]) -> None:
         for clip in events:
             run(*clip)
 

@@ -1,5 +1,7 @@
 """The same ConvLIF as plain float torch in eager mode: what the native engine is measured against."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ __all__ = ["TorchPartition"]
 
 
 class TorchPartition:
-    """Both streams in float32: one convolution a layer over all steps, then a loop over them, in place.
+    """Every stream in float32: one convolution a layer over all steps, then a loop over them, in place.
 
     Args:
         spec: the layers, soft reset.
@@ -28,7 +30,7 @@ class TorchPartition:
         return torch.from_numpy(events).permute(0, 3, 1, 2).float().contiguous(memory_format=self._format)
 
     @torch.inference_mode()
-    def run(self, events: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
+    def run(self, events: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Each stream's last membrane in integer units, float32 (C, h, w)."""
         membranes = []
         for layers, passing in zip(self._streams, events, strict=True):

@@ -8,6 +8,7 @@ import hybrid_cvar
 from hybrid_cvar.cli.bench import bench_command
 from hybrid_cvar.cli.compile import compile_command
 from hybrid_cvar.cli.doctor import doctor_command
+from hybrid_cvar.cli.model import model_commands
 from hybrid_cvar.cli.run import run_command
 from hybrid_cvar.cli.video import video_commands
 from hybrid_cvar.version import __version__
@@ -48,5 +49,6 @@ def _options(
 app.command("compile")(compile_command)
 app.command("run")(run_command)
 app.add_typer(video_commands, name="video")
+app.add_typer(model_commands, name="model")
 app.command("bench")(bench_command)
 app.command("doctor")(doctor_command)

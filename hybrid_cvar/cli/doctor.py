@@ -13,7 +13,6 @@ __all__ = ["doctor_command"]
 def doctor_command() -> None:
     """Say what is installed, what works, and the command that mends what does not."""
     from hybrid_cvar.doctor import examine
-    from hybrid_cvar.lava_compat import INSTALL_COMPILE, INSTALL_LAVA
 
     findings = examine()
     table = Table(title=f"hybrid-cvar {__version__}", title_justify="left", title_style="bold")
@@ -24,8 +23,8 @@ def doctor_command() -> None:
         table.add_row(finding.part, finding.needed_for, f"[{colour}]{escape(finding.state)}[/]", escape(finding.remedy))
     console = Console()
     console.print(table)
-    if not all(finding.works for finding in findings):
-        for title, commands in (("Lava", INSTALL_LAVA), ("Lava, SLAYER and torch", INSTALL_COMPILE)):
-            console.print(f"{title}:\n  " + escape(commands), soft_wrap=True, highlight=False)
+    for needed_for, command in dict.fromkeys((each.needed_for, each.long_remedy) for each in findings):
+        if command:
+            console.print(f"{needed_for}:\n  " + escape(command), soft_wrap=True, highlight=False)
     if any(finding.required and not finding.works for finding in findings):
         raise typer.Exit(1)

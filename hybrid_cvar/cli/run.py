@@ -29,6 +29,15 @@ class Engine(StrEnum):
     native = "native"
 
 
+class Provider(StrEnum):
+    """Who runs the ANN partition; `onnx_session.PROVIDERS`, which is slow to import."""
+
+    cpu = "cpu"
+    openvino = "openvino"
+    cuda = "cuda"
+    tensorrt = "tensorrt"
+
+
 def run_command(
     videos: Annotated[
         list[str] | None,
@@ -44,6 +53,27 @@ def run_command(
         Engine,
         typer.Option("--engine", "-e", help="Spiking partition on the Lava simulator or natively; same bits."),
     ] = Engine.lava,
+    provider: Annotated[
+        Provider | None,
+        typer.Option(
+            "--provider",
+            "-p",
+            help="Who runs the ANN partition for ONNX Runtime. cpu: its own kernels (fp32, int8); openvino: Intel's, "
+            "on the CPU (fp32, int8, bf16); cuda: NVIDIA GPUs (fp32, int8); tensorrt: NVIDIA GPUs (fp32, int8, bf16). "
+            "All but cpu must be installed: hybrid-cvar doctor. Default: openvino for a bf16 bundle, else cpu.",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, max=1024, help="CPU threads of the ANN partition; 0: every core.")
+    ] = 0,
+    arena: Annotated[
+        bool,
+        typer.Option(
+            "--arena/--no-arena",
+            help="Keep ONNX Runtime's CPU memory from one run of the ANN partition to the next: faster, but larger.",
+        ),
+    ] = True,
     clips: Annotated[
         int, typer.Option("--clips", "-n", min=1, help="Clips a video, sampled uniformly; of a stream, the first.")
     ] = 8,
@@ -70,6 +100,7 @@ def run_command(
         from hybrid_cvar.batch import run_batch
         from hybrid_cvar.compiler import load_bundle
         from hybrid_cvar.energy import load_profile
+        from hybrid_cvar.onnx_session import SessionSettings, default_provider
         from hybrid_cvar.reporting import render_json, write_html, write_json
 
         hear_ctrl_c()
@@ -81,12 +112,17 @@ def run_command(
         refuse_overlap([Path(path) for path in paths], outputs)
         for path in outputs:
             check_writable(path)
+        compiled = load_bundle(bundle or assets.DEFAULT_BUNDLE)
+        dense = SessionSettings(
+            provider=provider.value if provider else default_provider(compiled.precision), threads=threads, arena=arena
+        )
         with _RunDisplay(stderr if json_file == "-" else Console(), short=len(paths) > 1) as display:
             result = run_batch(
                 paths,
-                load_bundle(bundle or assets.DEFAULT_BUNDLE),
+                compiled,
                 load_profile(profile),
                 engine=engine.value,
+                dense=dense,
                 clips=clips,
                 top=top,
                 domain=domain.value,

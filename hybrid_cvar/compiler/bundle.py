@@ -10,7 +10,9 @@ from typing import Any
 from hybrid_cvar.compiler.spiking_file import read_spiking_file
 from hybrid_cvar.errors import BundleError, ConfigError
 from hybrid_cvar.neuromorphic.layer_spec import StmSpec
+from hybrid_cvar.onnx_session import PRECISIONS
 from hybrid_cvar.records import (
+    AgreementRow,
     ChipFit,
     CoreBounds,
     Finding,
@@ -35,7 +37,7 @@ __all__ = [
 ]
 
 BUNDLE_FORMAT = "hybrid-cvar/bundle"
-BUNDLE_VERSION = 1
+BUNDLE_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 SPIKING_FILE = "spiking.h5"
 ANN_FILE = "ann.onnx"
@@ -55,7 +57,9 @@ KNOWN_FIELDS: dict[str, set[str]] = {
     },
     "spiking": {"layers", "weight_scale", "membrane_scale", "event_max", "event_rounding"},
     "spiking.layers": _names(LayerMap) | {"sample_spike_rate", "sample_saturated_share"},
-    "dense": {"inputs", "output", "precision"},
+    "dense": {"inputs", "output", "precision", "quantisation", "agreement"},
+    "dense.quantisation": {"quantised", "kept", "calibration_clips"},
+    "dense.agreement": _names(AgreementRow),
     "resources": _names(ResourceReport),
     "resources.layers": _names(LayerResources),
     "resources.chips": _names(ChipFit),
@@ -82,6 +86,9 @@ class Bundle:
         input: how a GOP becomes a clip.
         stm: the spiking partition.
         ann: path of the ONNX graph.
+        ann_inputs: names of its inputs, in order: `iframe` if it takes I-frames, then `<stream>_membrane` of every
+            stream of `stm`.
+        precision: that the ANN partition was compiled to, one of `PRECISIONS`.
         manifest: the manifest as read.
     """
 
@@ -93,6 +100,8 @@ class Bundle:
     input: InputSpec
     stm: StmSpec
     ann: Path
+    ann_inputs: tuple[str, ...]
+    precision: str
     manifest: dict[str, Any]
 
 
@@ -132,12 +141,12 @@ def load_bundle(path: Path) -> Bundle:
     if not labels or not all(isinstance(label, str) and label for label in labels) or len(set(labels)) != len(labels):
         raise BundleError(f"{path}: labels are not a list of different names", "one name a class is needed", RECOMPILE)
     stm = read_spiking_file(path / SPIKING_FILE, spec.timesteps)
-    for stream, channels in zip(stm.streams, (2, 3), strict=True):
-        expected = (spec.size, spec.size, channels)
-        if stream.layers[0].input_shape != expected:
+    for stream in stm.streams:
+        sides = stream.layers[0].input_shape[:2]
+        if sides != (spec.size, spec.size):
             raise BundleError(
-                f"{path}: the {stream.name} stream takes {stream.layers[0].input_shape}",
-                f"the manifest's input is {expected}",
+                f"{path}: the {stream.name} stream takes {sides[0]}x{sides[1]}",
+                f"the manifest's input is {spec.size}x{spec.size}",
                 RECOMPILE,
             )
     return Bundle(
@@ -149,6 +158,8 @@ def load_bundle(path: Path) -> Bundle:
         spec,
         stm,
         path / ANN_FILE,
+        _ann_inputs(path, manifest, stm),
+        _precision(path, manifest),
         manifest,
     )
 
@@ -172,6 +183,27 @@ def _input_spec(path: Path, manifest: dict[str, Any]) -> InputSpec:
         return InputSpec(**fields)
     except ConfigError as error:
         raise BundleError(f"{path}: {error.found}", error.rule, RECOMPILE) from error
+
+
+def _ann_inputs(path: Path, manifest: dict[str, Any], stm: StmSpec) -> tuple[str, ...]:
+    given = _field(path, manifest, "dense", dict).get("inputs")
+    membranes = [f"{stream.name}_membrane" for stream in stm.streams]
+    if given not in (membranes, ["iframe", *membranes]):
+        raise BundleError(
+            f"{path}: manifest field 'dense.inputs' is {given!r}",
+            f"it must be iframe, or nothing, and {', '.join(membranes)}, as {SPIKING_FILE} has these streams",
+            RECOMPILE,
+        )
+    return tuple(given)
+
+
+def _precision(path: Path, manifest: dict[str, Any]) -> str:
+    given = _field(path, manifest, "dense", dict).get("precision")
+    if given not in PRECISIONS:
+        raise BundleError(
+            f"{path}: manifest field 'dense.precision' is {given!r}", f"known: {', '.join(PRECISIONS)}", RECOMPILE
+        )
+    return str(given)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

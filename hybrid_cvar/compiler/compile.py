@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_cvar.compiler.alarms import sample_alarms
+from hybrid_cvar.compiler.ann_feed import ann_feed
 from hybrid_cvar.compiler.bundle import (
     ANN_FILE,
     BUNDLE_FILES,
@@ -24,16 +25,30 @@ from hybrid_cvar.compiler.bundle import (
     manifest_sha256,
 )
 from hybrid_cvar.compiler.bundle_folder import check_compile_paths, whole_folder
-from hybrid_cvar.compiler.onnx_export import INPUT_NAMES, OUTPUT_NAME, export_ann
-from hybrid_cvar.compiler.partition import partition_model
+from hybrid_cvar.compiler.onnx_export import OUTPUT_NAME, export_ann
+from hybrid_cvar.compiler.partition import Partitions, partition_model
+from hybrid_cvar.compiler.quantise import Feed
+from hybrid_cvar.compiler.reduced_precision import reduce_precision, require_agreement
 from hybrid_cvar.compiler.spiking_export import write_spiking_file
 from hybrid_cvar.compiler.verify import require_parity, verify_partitions
-from hybrid_cvar.errors import CompileError, ParityError
+from hybrid_cvar.errors import CompileError, ConfigError, ParityError
 from hybrid_cvar.fixed_point import EVENT_MAX, MEMBRANE_SCALE, WEIGHT_SCALE
-from hybrid_cvar.model import Checkpoint, load_checkpoint
+from hybrid_cvar.model import Checkpoint, ModelConfig, load_checkpoint
 from hybrid_cvar.neuromorphic.capacities import chip_names, load_capacities
+from hybrid_cvar.neuromorphic.native_stm import NativeStm
 from hybrid_cvar.neuromorphic.resources import report_resources
-from hybrid_cvar.records import Clip, CompilePlan, CompileResult, Finding, ParityRow, ResourceReport
+from hybrid_cvar.onnx_session import PRECISIONS, default_provider, require_provider
+from hybrid_cvar.records import (
+    AgreementRow,
+    Clip,
+    CompilePlan,
+    CompileResult,
+    Finding,
+    ParityRow,
+    Quantisation,
+    ResourceReport,
+    stream_events,
+)
 from hybrid_cvar.version import __version__
 
 __all__ = ["compile_checkpoint", "plan_checkpoint"]
@@ -76,6 +91,8 @@ def compile_checkpoint(
     output: Path,
     take_clips: Callable[[Checkpoint], Sequence[Clip]],
     *,
+    precision: str = "fp32",
+    take_calibration: Callable[[Checkpoint], Sequence[Clip]] | None = None,
     overwrite: bool = False,
     strict: bool = False,
     chips: Sequence[str] = CHIPS,
@@ -83,6 +100,7 @@ def compile_checkpoint(
     on_resources: Callable[[ResourceReport], None] = lambda resources: None,
     on_parity: Callable[[Sequence[ParityRow]], None] = lambda rows: None,
     on_alarms: Callable[[Sequence[Finding]], None] = lambda alarms: None,
+    on_agreement: Callable[[Sequence[AgreementRow]], None] = lambda rows: None,
 ) -> CompileResult:
     """Compiles a checkpoint; the bundle appears whole or not at all.
 
@@ -90,6 +108,9 @@ def compile_checkpoint(
         checkpoint_path: a checkpoint of `save_checkpoint`.
         output: the bundle's folder.
         take_clips: gives the clips to verify on, for the checkpoint's input spec.
+        precision: of the ANN partition: `fp32`, `int8` or `bf16`.
+        take_calibration: gives the clips that a reduced precision is calibrated and checked on, half and half;
+            None for those of `take_clips`.
         overwrite: replace a bundle that is there.
         strict: a broken limit of a chip, or an alarm, fails the compile.
         chips: chips to count resources on (`chip_names`).
@@ -97,12 +118,17 @@ def compile_checkpoint(
         on_resources: given what the spiking partition takes, before anything runs.
         on_parity: given the comparisons, also when one fails.
         on_alarms: given the layers that did something odd on the sample clips; may be none.
+        on_agreement: given how far a reduced precision agrees with FP32, also when it does not.
 
     Raises:
         CheckpointError, ConfigError: the checkpoint cannot be used, or a chip is unknown.
-        CompileError: it cannot be compiled; ParityError: two forms disagree.
+        CompileError: it cannot be compiled; ParityError: two forms disagree, or a reduced precision answers otherwise.
+        MissingPartError: no provider for `bf16` is installed.
         OutputError: the bundle cannot be written.
     """
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r}", f"must be one of {', '.join(PRECISIONS)}")
+    require_provider(default_provider(precision), precision)
     check_compile_paths(checkpoint_path, output, overwrite)
     capacities = [load_capacities(chip) for chip in chips]
     on_stage("read checkpoint")
@@ -121,7 +147,7 @@ def compile_checkpoint(
             raise CompileError("no sample clips", "parity is checked on at least one", "give a longer video")
         on_stage("export to ONNX")
         write_spiking_file(model, partitions.stm, folder / SPIKING_FILE)
-        export_ann(partitions.ann, checkpoint.config, checkpoint.labels, folder / ANN_FILE)
+        export_ann(partitions.ann, checkpoint.config.name, checkpoint.labels, folder / ANN_FILE)
         on_stage("verify parity")
         verified = verify_partitions(model, partitions, folder / ANN_FILE, clips)
         on_parity(verified.rows)
@@ -130,6 +156,15 @@ def compile_checkpoint(
         on_alarms(alarms)
         if strict:
             _refuse_findings(alarms, "alarm")
+        quantisation: Quantisation | None = None
+        agreement: tuple[AgreementRow, ...] = ()
+        if precision != "fp32":
+            on_stage(f"calibrate and check {precision}")
+            calibration = clips if take_calibration is None else take_calibration(checkpoint)
+            feeds = _feeds(checkpoint.config, partitions, calibration)
+            quantisation, agreement = reduce_precision(folder / ANN_FILE, precision, feeds)
+            on_agreement(agreement)
+            require_agreement(precision, agreement)
         result = CompileResult(
             output,
             checkpoint.config.name,
@@ -142,6 +177,9 @@ def compile_checkpoint(
             verified.rows,
             alarms,
             len(clips),
+            precision,
+            quantisation,
+            agreement,
         )
         manifest = _manifest(checkpoint, file_sha256(checkpoint_path), result)
         manifest["sha256"] = {name: file_sha256(folder / name) for name in BUNDLE_FILES}
@@ -150,6 +188,16 @@ def compile_checkpoint(
         on_stage("read back")
         _check_read_back(folder, partitions.stm)
     return result
+
+
+def _feeds(config: ModelConfig, partitions: Partitions, clips: Sequence[Clip]) -> list[Feed]:
+    """Inputs of the ANN partition, a clip each."""
+    names = config.spiking_streams
+    with NativeStm(partitions.stm) as stm:
+        return [
+            ann_feed(config, [clip], [stm.run_clip(*(stream_events(clip, config.input, name) for name in names))])
+            for clip in clips
+        ]
 
 
 def _refuse_findings(findings: Sequence[Finding], kind: str) -> None:
@@ -188,7 +236,13 @@ def _manifest(checkpoint: Checkpoint, checkpoint_sha256: str, result: CompileRes
             "event_max": EVENT_MAX,
             "event_rounding": "toward zero",
         },
-        "dense": {"inputs": list(INPUT_NAMES), "output": OUTPUT_NAME, "precision": "fp32"},
+        "dense": {
+            "inputs": [each.name for each in checkpoint.config.ann_inputs],
+            "output": OUTPUT_NAME,
+            "precision": result.precision,
+            "quantisation": dataclasses.asdict(result.quantisation) if result.quantisation else None,
+            "agreement": [dataclasses.asdict(row) for row in result.agreement],
+        },
         "resources": dataclasses.asdict(result.resources),
         "parity": {"clips": result.clips, "rows": [dataclasses.asdict(row) for row in result.parity]},
         "alarms": [dataclasses.asdict(alarm) for alarm in result.alarms],

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybrid_cvar.compiler.spiking_file import STREAM_NAMES
 from hybrid_cvar.errors import CompileError, ConfigError
 from hybrid_cvar.fixed_point import DECAY_UNITY, WEIGHT_MAX, WEIGHT_MIN, WEIGHT_SCALE
 from hybrid_cvar.model import ConvLif, DeployedAnn, HybridCvarModel, SpikingTemporalModulator
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec, StreamSpec
-from hybrid_cvar.records import LayerMap
+from hybrid_cvar.records import STREAM_CHANNELS, LayerMap
 
 __all__ = ["Partitions", "partition_model"]
 
@@ -33,18 +32,26 @@ class Partitions:
 
 
 def partition_model(model: HybridCvarModel) -> Partitions:
-    """Quantises the STM with SLAYER's own quantisation and wraps the ANN for export.
+    """Quantises every stream's STM with SLAYER's own quantisation and wraps the ANN for export.
 
     Raises:
-        CompileError: a layer does not fit the integer specification.
+        CompileError: the model has no spiking partition, or a layer does not fit the integer specification.
     """
-    spec = model.config.input
+    config = model.config
+    if not config.spiking_streams:
+        raise CompileError(
+            f"order = {config.order!r}, temporal = {config.temporal!r}, modalities = {config.modalities}",
+            "a bundle needs an STM that takes the clip's events: order T-LS-GS, temporal stm or common-stm, and motion "
+            "or residual",
+            "this variant can be trained, and exported whole with `hybrid-cvar model export`",
+        )
+    size = config.input.size
     streams, maps = [], []
-    for name, stm, channels in zip(STREAM_NAMES, (model.stm_motion, model.stm_residual), (2, 3), strict=True):
-        stream, stream_maps = _quantise_stream(name, stm, (spec.size, spec.size, channels))
+    for name, stm in model.modulators.items():
+        stream, stream_maps = _quantise_stream(name, stm, (size, size, STREAM_CHANNELS[name]))
         streams.append(stream)
         maps += stream_maps
-    return Partitions(StmSpec(streams[0], streams[1], spec.timesteps), tuple(maps), DeployedAnn(model.ann).eval())
+    return Partitions(StmSpec(tuple(streams), config.input.timesteps), tuple(maps), DeployedAnn(model.ann).eval())
 
 
 def _quantise_stream(

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import torch
 
-from hybrid_cvar.compiler.spiking_file import NETX_CHAIN, STREAM_NAMES
+from hybrid_cvar.compiler.spiking_file import NETX_CHAIN, stream_names
 from hybrid_cvar.model import HybridCvarModel
 from hybrid_cvar.neuromorphic.layer_spec import StmSpec
 
@@ -14,9 +14,16 @@ __all__ = ["link_netx_chain", "write_spiking_file"]
 
 
 def write_spiking_file(model: HybridCvarModel, stm: StmSpec, path: Path) -> None:
-    """Writes both streams through SLAYER's own block export, then the chain that netx reads."""
+    """Writes every stream through SLAYER's own block export, then the chain that netx reads.
+
+    Args:
+        model: its modulators are those of the streams.
+        stm: the same streams as integers.
+        path: the file, written anew.
+    """
     with h5py.File(path, "w") as file:
-        for stream, blocks in zip(stm.streams, (model.stm_motion.blocks, model.stm_residual.blocks), strict=True):
+        for stream in stm.streams:
+            blocks = model.modulators[stream.name].blocks
             height, width, channels = stream.layers[0].input_shape
             _write_input(file.create_group(f"{stream.name}/layer/0"), (channels, height, width))
             for index, (layer, block) in enumerate(zip(stream.layers, blocks, strict=True), start=1):
@@ -27,9 +34,9 @@ def write_spiking_file(model: HybridCvarModel, stm: StmSpec, path: Path) -> None
 
 
 def link_netx_chain(file: h5py.File) -> None:
-    """Adds the root group `layer`: hard links to both streams' layers, in one chain, and what picks a stream."""
+    """Adds the root group `layer`: hard links to every stream's layers, in one chain, and what picks a stream."""
     chain = file.create_group(NETX_CHAIN)
-    for stream in STREAM_NAMES:
+    for stream in stream_names(file):
         layers = file[f"{stream}/layer"]
         marker = chain.create_group(str(len(chain)))
         _write_input(marker, (1,))

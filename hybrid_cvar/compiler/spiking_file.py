@@ -4,18 +4,18 @@
     <stream>/layer/1, 2, ...   type "conv", weight (C_out, C_in, kh, kw), stride, padding, dilation, groups,
                                neuron/{type, iDecay, vDecay, vThMant}; the last two are one number, or one a channel
     <stream>                   attributes skip_layers, num_layers: where netx finds the stream
-    layer/0, 1, 2, ...         for netx: marker, motion's layers, marker, residual's layers, as hard links
+    layer/0, 1, 2, ...         for netx: of each stream a marker and its layers, as hard links
 
-for the streams `motion` and `residual`. Neuron type `CUBA` is stock Lava's LIF (hard reset). `SOFT_RESET_LIF` is this
-project's; netx refuses it, which is right, since its own LIF resets hard.
+for the streams that the partition has: `motion`, `residual`, both, or `common`. Neuron type `CUBA` is stock Lava's LIF
+(hard reset). `SOFT_RESET_LIF` is this project's; netx refuses it, which is right, since its own LIF resets hard.
 
-lava-dl's netx reads one chain of layers, in the root group `layer`, so both streams lie there, one behind the other.
+lava-dl's netx reads one chain of layers, in the root group `layer`, so all streams lie there, one behind the other.
 A marker is an input of type `SDNN` that `skip_layers` skips. It tells netx that the layer behind it takes graded
 events, without which stock Conv makes them binary. It has no image shape, so that netx refuses, instead of running
 one stream into the other, unless `skip_layers` and `num_layers` are those of a stream.
 
 To run a hard-reset stream on stock Lava, without this package's engines (`events` is
-`graded_events(clip.motion, spec.motion_step)` from `hybrid_cvar.records`, for one of `read_clips`; int8 (T, H, W, C)):
+`stream_events(clip, spec, "motion")` from `hybrid_cvar.records`, for one of `read_clips`; int8 (T, H, W, C)):
 
     import h5py
     import numpy as np
@@ -61,10 +61,10 @@ from numpy.typing import NDArray
 from hybrid_cvar.errors import BundleError, ConfigError
 from hybrid_cvar.fixed_point import DECAY_UNITY
 from hybrid_cvar.neuromorphic.layer_spec import MAX_CHANNELS, ConvLifSpec, StmSpec, StreamSpec
+from hybrid_cvar.records import STREAM_CHANNELS
 
-__all__ = ["NETX_CHAIN", "NEURON_RESETS", "STREAM_NAMES", "read_spiking_file"]
+__all__ = ["NETX_CHAIN", "NEURON_RESETS", "read_spiking_file", "stream_names"]
 
-STREAM_NAMES = ("motion", "residual")
 NETX_CHAIN = "layer"
 """The one group that netx reads. It may be absent: no engine needs it."""
 NEURON_RESETS = {"SOFT_RESET_LIF": "soft", "CUBA": "hard", "LOIHI": "hard"}
@@ -89,18 +89,24 @@ def read_spiking_file(path: Path, timesteps: int) -> StmSpec:
     """
     try:
         with h5py.File(path, "r") as file:
-            motion, residual = (_read_stream(file, name) for name in STREAM_NAMES)
+            _refuse_unknown(file, {*STREAM_CHANNELS, NETX_CHAIN})
+            streams = tuple(_read_stream(file, name) for name in stream_names(file))
             _check_netx_chain(file)
-            _refuse_unknown(file, {*STREAM_NAMES, NETX_CHAIN})
-            return StmSpec(motion, residual, timesteps)
+            return StmSpec(streams, timesteps)
     except ConfigError as error:
         raise BundleError(f"{path.name}: {error.found}", error.rule, "compile the checkpoint again") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise BundleError(
             f"{path.name}: {' '.join(str(error).split())[:160]}",
-            "it must hold both streams' layers in SLAYER's layout",
+            "it must hold every stream's layers in SLAYER's layout",
             "compile the checkpoint again",
         ) from error
+
+
+def stream_names(file: h5py.File) -> tuple[str, ...]:
+    """The streams that a file holds, in the order of `STREAM_CHANNELS`."""
+    held = set(file)
+    return tuple(name for name in STREAM_CHANNELS if name in held)
 
 
 def _read_stream(file: h5py.File, stream: str) -> StreamSpec:
@@ -127,15 +133,15 @@ def _check_netx_chain(file: h5py.File) -> None:
         return
     chain = _group(file, NETX_CHAIN)
     expected: list[h5py.Group | None] = []
-    for stream in STREAM_NAMES:
+    for stream in stream_names(file):
         layers = _group(_group(file, stream), "layer")
         expected += [None, *(layers[str(index)] for index in range(len(layers)))]
     if len(chain) != len(expected) or not all(
         layer is None or _group(chain, str(index)) == layer for index, layer in enumerate(expected)
     ):
-        raise ValueError(f"group {NETX_CHAIN} is not the chain of both streams' layers")
+        raise ValueError(f"group {NETX_CHAIN} is not the chain of the streams' layers")
     position = 0
-    for stream in STREAM_NAMES:
+    for stream in stream_names(file):
         marker, layers = _group(chain, str(position)), len(file[stream]["layer"])
         _refuse_unknown(marker, {"type", "shape", "neuron"})
         neuron = _group(marker, "neuron")

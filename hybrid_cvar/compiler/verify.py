@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from hybrid_cvar.compiler.onnx_export import INPUT_NAMES
+from hybrid_cvar.compiler.ann_feed import ann_feed
 from hybrid_cvar.compiler.partition import Partitions
 from hybrid_cvar.errors import ParityError
 from hybrid_cvar.fixed_point import MEMBRANE_SCALE
 from hybrid_cvar.model import HybridCvarModel, as_slayer_events
 from hybrid_cvar.neuromorphic.lava_stm import LavaStm
 from hybrid_cvar.neuromorphic.native_stm import NativeStm
-from hybrid_cvar.records import Clip, ParityRow, SpikingLayerCounts, SpikingResult, add_counts, graded_events
+from hybrid_cvar.onnx_session import open_session
+from hybrid_cvar.records import Clip, ParityRow, SpikingLayerCounts, SpikingResult, add_counts, stream_events
 
-__all__ = ["LOGIT_TOLERANCE", "VerifiedClips", "require_parity", "verify_partitions"]
+__all__ = ["LOGIT_TOLERANCE", "VerifiedClips", "logit_row", "require_parity", "verify_partitions"]
 
 LOGIT_TOLERANCE = 1e-4
 """Relative to the largest logit: both sides compute in FP32, in another order of additions."""
@@ -55,11 +55,8 @@ def verify_partitions(
         clips: at least one.
     """
     spec = model.config.input
-    events = [
-        (graded_events(clip.motion, spec.motion_step), graded_events(clip.residual, spec.residual_step))
-        for clip in clips
-    ]
-    iframes = np.stack([clip.iframe for clip in clips])
+    names = [stream.name for stream in partitions.stm.streams]
+    events = [tuple(stream_events(clip, spec, name) for name in names) for clip in clips]
     exact = _slayer(model, events, fixed_point=False)
     slayer = _slayer(model, events, fixed_point=True)
     quantised = [one.as_integers() for one in slayer]
@@ -72,7 +69,7 @@ def verify_partitions(
         *_bit_rows("SLAYER quantised -> native", quantised, native),
         *_bit_rows("native -> Lava fixed_pt", native, lava),
         _count_row(native, lava),
-        *_logit_rows(model, partitions, ann_file, iframes, events, native),
+        *_logit_rows(model, partitions, ann_file, clips, native),
     ]
     return VerifiedClips(tuple(rows), functools.reduce(add_counts, (result.counts for result in native), ()))
 
@@ -86,7 +83,7 @@ def require_parity(rows: Sequence[ParityRow]) -> None:
             f"{row.compared}: {row.mismatches} of {row.values} {row.quantity} differ, "
             f"the largest by {row.largest_error:.3g}",
             row.rule,
-            "no bundle was written; report it with the checkpoint",
+            "nothing was written; report it with the checkpoint",
         )
 
 
@@ -95,39 +92,39 @@ class _SlayerResult:
     """One clip in torch.
 
     Attributes:
-        membranes: of each stream's last layer after the last step, float64 (h, w, C), in integer units.
+        readouts: of each stream's last layer after the last step, float64 (h, w, C), in integer units.
         spikes: int8 (T, h, w, C) a layer.
         layer_membranes: float32 (T, h, w, C) a layer, in integer units.
     """
 
-    membranes: tuple[NDArray[np.float64], NDArray[np.float64]]
+    readouts: tuple[NDArray[np.float64], ...]
     spikes: tuple[NDArray[np.int8], ...]
     layer_membranes: tuple[NDArray[np.float32], ...]
 
     def as_integers(self) -> SpikingResult:
         """Exact for the quantised forward, whose membranes are whole numbers."""
-        motion, residual = (membrane.astype(np.int32) for membrane in self.membranes)
+        readouts = tuple(readout.astype(np.int32) for readout in self.readouts)
         of_layers = tuple(membranes.astype(np.int32) for membranes in self.layer_membranes)
-        return SpikingResult(motion, residual, (), self.spikes, of_layers)
+        return SpikingResult(readouts, (), self.spikes, of_layers)
 
 
 def _slayer(
-    model: HybridCvarModel, events: Sequence[tuple[NDArray[np.int8], NDArray[np.int8]]], *, fixed_point: bool
+    model: HybridCvarModel, events: Sequence[tuple[NDArray[np.int8], ...]], *, fixed_point: bool
 ) -> list[_SlayerResult]:
     results = []
     model.set_fixed_point(fixed_point)
     try:
         with torch.no_grad():
-            for pair in events:
-                membranes, spikes, of_layers = [], [], []
-                for stm, stream_events in zip((model.stm_motion, model.stm_residual), pair, strict=True):
-                    membrane, layer_spikes, layer_membranes = stm.trace(
-                        as_slayer_events(torch.from_numpy(stream_events)[None])
+            for of_clip in events:
+                readouts, spikes, of_layers = [], [], []
+                for stm, of_stream in zip(model.modulators.values(), of_clip, strict=True):
+                    readout, layer_spikes, layer_membranes = stm.trace(
+                        as_slayer_events(torch.from_numpy(of_stream)[None])
                     )
-                    membranes.append(membrane[0].double().permute(1, 2, 0).numpy() * MEMBRANE_SCALE)
+                    readouts.append(readout[0].double().permute(1, 2, 0).numpy() * MEMBRANE_SCALE)
                     spikes += [_steps_first(layer).to(torch.int8).numpy() for layer in layer_spikes]
                     of_layers += [_steps_first(layer).numpy() * np.float32(MEMBRANE_SCALE) for layer in layer_membranes]
-                results.append(_SlayerResult((membranes[0], membranes[1]), tuple(spikes), tuple(of_layers)))
+                results.append(_SlayerResult(tuple(readouts), tuple(spikes), tuple(of_layers)))
     finally:
         model.set_fixed_point(True)
     return results
@@ -140,9 +137,7 @@ def _steps_first(layer: torch.Tensor) -> torch.Tensor:
 
 def _membranes(results: Sequence[SpikingResult]) -> NDArray[np.int32]:
     """Of every layer and step, and the read-outs as the engine hands them over."""
-    return np.concatenate(
-        [part.ravel() for one in results for part in (*one.membranes, one.motion_membrane, one.residual_membrane)]
-    )
+    return np.concatenate([part.ravel() for one in results for part in (*one.membranes, *one.readouts)])
 
 
 def _spikes(results: Sequence[SpikingResult | _SlayerResult]) -> NDArray[np.int8]:
@@ -152,7 +147,7 @@ def _spikes(results: Sequence[SpikingResult | _SlayerResult]) -> NDArray[np.int8
 def _quantisation_rows(exact: Sequence[_SlayerResult], quantised: Sequence[_SlayerResult]) -> list[ParityRow]:
     spikes_before, spikes_after = _spikes(exact), _spikes(quantised)
     membrane_before, membrane_after = (
-        np.concatenate([membrane.ravel() for one in results for membrane in one.membranes])
+        np.concatenate([readout.ravel() for one in results for readout in one.readouts])
         for results in (exact, quantised)
     )
     error = membrane_after - membrane_before
@@ -204,28 +199,27 @@ def _logit_rows(
     model: HybridCvarModel,
     partitions: Partitions,
     ann_file: Path,
-    iframes: NDArray[np.uint8],
-    events: Sequence[tuple[NDArray[np.int8], NDArray[np.int8]]],
+    clips: Sequence[Clip],
     native: Sequence[SpikingResult],
 ) -> list[ParityRow]:
-    motion = np.stack([result.motion_membrane for result in native])
-    residual = np.stack([result.residual_membrane for result in native])
-    session = onnxruntime.InferenceSession(str(ann_file), providers=["CPUExecutionProvider"])
-    deployed = session.run(None, dict(zip(INPUT_NAMES, (iframes, motion, residual), strict=True)))[0]
+    feed = ann_feed(model.config, clips, native)
+    deployed = open_session(ann_file).run(None, feed)[0]
+    spec = model.config.input
     with torch.no_grad():
-        ann = partitions.ann(*(torch.from_numpy(part) for part in (iframes, motion, residual))).numpy()
+        ann = partitions.ann(*(torch.from_numpy(part) for part in feed.values())).numpy()
         whole = model(
-            torch.from_numpy(iframes),
-            torch.from_numpy(np.stack([pair[0] for pair in events])),
-            torch.from_numpy(np.stack([pair[1] for pair in events])),
+            torch.from_numpy(np.stack([clip.iframe for clip in clips])),
+            torch.from_numpy(np.stack([stream_events(clip, spec, "motion") for clip in clips])),
+            torch.from_numpy(np.stack([stream_events(clip, spec, "residual") for clip in clips])),
         ).numpy()
     return [
-        _logit_row("torch ANN -> ONNX Runtime", ann, deployed),
-        _logit_row("torch model -> native + ONNX Runtime", whole, deployed),
+        logit_row("torch ANN -> ONNX Runtime", ann, deployed),
+        logit_row("torch model -> native + ONNX Runtime", whole, deployed),
     ]
 
 
-def _logit_row(name: str, before: NDArray[np.float32], after: NDArray[np.float32]) -> ParityRow:
+def logit_row(name: str, before: NDArray[np.float32], after: NDArray[np.float32]) -> ParityRow:
+    """Compares logits (N, classes) of two forms that both compute in FP32."""
     largest = float(np.abs(before).max()) or 1.0
     error = np.abs(before.astype(np.float64) - after) / largest
     differ = int(np.count_nonzero(~(error <= LOGIT_TOLERANCE)))

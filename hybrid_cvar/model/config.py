@@ -1,7 +1,7 @@
-"""Sizes of the model, as one typed and validated config.
+"""Sizes and switches of the model, as one typed and validated config.
 
-The paper's appendix is not public: sizes it does not state (width, depth, folding and RRDB sizes, and
-everything of `tiny`) are this project's choice.
+The switches are the paper's ablations (Tables 3 and 4); their defaults are its full model. `presets.py` holds the
+named sizes, `variants.py` the ablated models by table and name.
 """
 
 import dataclasses
@@ -9,12 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.records import InputSpec
+from hybrid_cvar.fixed_point import RESETS
+from hybrid_cvar.records import STREAM_CHANNELS, InputSpec
 
-__all__ = ["PRESETS", "ModelConfig", "StmConfig", "config_from_dict", "config_to_dict", "preset_config"]
+__all__ = ["AnnInput", "ModelConfig", "StmConfig", "config_from_dict", "config_to_dict"]
 
 NEURON_PARAMETERS = ("layer", "channel")
-RESETS = ("soft", "hard")
+MODALITIES = ("iframe", "motion", "residual")
+ORDERS = ("T-LS-GS", "LS-T-GS", "LS-GS-T")
+TEMPORALS = ("stm", "common-stm", "lstm", "none")
+ENCODERS = ("unified", "separate", "cross")
+POOLS = ("gap", "class-token")
+LARGEST = 8192
+"""No count in a config may be above it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class StmConfig:
         kernel_size: side of the square kernel, pixels; padding is half of it.
         threshold: initial firing threshold v_th, in float units (1.0 is a weight sum of 64 integer steps).
         leak: initial leak lambda, the share of the membrane kept a step, 0 to 1.
+        learned: False keeps threshold and leak as they are (Table 4c, "fixed v_th, lambda").
         neuron_parameters: `layer` for one learned threshold and one leak a layer, `channel` for one of each an
             output channel.
         reset: `soft` subtracts the threshold in the step after a spike (paper Eq. 3), `hard` clears the membrane
@@ -38,6 +46,7 @@ class StmConfig:
     kernel_size: int = 3
     threshold: float = 1.0
     leak: float = 0.9
+    learned: bool = True
     neuron_parameters: str = "layer"
     reset: str = "soft"
 
@@ -66,6 +75,8 @@ class StmConfig:
             raise ConfigError(f"stm.threshold = {self.threshold}", "must be above 0 and below 2048 (17 bit)")
         if not 0 < self.leak <= 1:
             raise ConfigError(f"stm.leak = {self.leak}", "must be above 0 and at most 1")
+        if type(self.learned) is not bool:
+            raise ConfigError(f"stm.learned = {self.learned!r}", "must be true or false")
         for name, known in (("neuron_parameters", NEURON_PARAMETERS), ("reset", RESETS)):
             value = getattr(self, name)
             if value not in known:
@@ -81,25 +92,54 @@ class StmConfig:
 
 
 @dataclass(frozen=True)
+class AnnInput:
+    """One input of the ANN partition.
+
+    Attributes:
+        name: `iframe`, `<stream>_membrane` or `<stream>_events`.
+        kind: `iframe`, `membrane` or `events`.
+        shape: of one clip: iframe (H, W, 3), membrane (h, w, C), events (T, H, W, C).
+        dtype: NumPy's name: uint8, int32, int8.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The whole model (paper Fig. 4).
 
     Attributes:
         name: preset or own name.
-        input: size, timesteps and event steps of a clip.
+        input: size, timesteps and event steps of a clip; `input.accumulated` is Table 4d's first row.
         stm: the spiking partition.
         patch: side of a patch in input pixels, for all modalities (16 in the paper).
-        width: token width.
+        width: token width D.
         depth: transformer blocks.
         heads: attention heads.
-        mlp_ratio: hidden width of the blocks' MLP, in widths.
+        mlp_width: hidden width of the blocks' MLP.
         dilation: keys and values are taken every so many grid rows and columns.
         fold_width: channels a modality after conv folding.
         fold_stride: stride of conv folding, grid cells.
         fuse_width: channels after conv fusion, and features of the RRDB.
         rrdb_growth: channels each convolution of a dense block adds.
-        rrdb_blocks: residual in residual dense blocks.
+        rrdb_blocks: residual in residual dense blocks; 0 for none (Table 4d).
         rrdb_scale: residual scaling (0.2 in ESRGAN).
+        modalities: which of `iframe`, `motion`, `residual` are used, in that order (Table 3).
+        order: of T (temporal), LS (local spatial: patch embedding) and GS (global spatial: attention), Table 4a.
+        temporal: `stm`, one for each of motion and residual; `common-stm`, one that takes both as 5 channels; `lstm`,
+            convolutional LSTM layers in its place; `none`, the steps as channels of the patch embedding (Table 4c).
+        encoder: `unified`, one transformer over all tokens; `separate`, one a modality; `cross`, one a modality whose
+            keys and values are the other modalities' (Table 4b).
+        mixer: False averages the modalities' maps instead of conv folding and fusion (Table 4d).
+        skips: False keeps the low-level temporal maps out of conv fusion (Table 4d).
+        pool: `gap`, global average pooling, or `class-token` (Table 4d).
+
+    Raises:
+        ConfigError: a value is out of its range, or parts do not fit together; names the field, the value and the rule.
     """
 
     name: str = "tiny"
@@ -109,7 +149,7 @@ class ModelConfig:
     width: int = 128
     depth: int = 4
     heads: int = 4
-    mlp_ratio: int = 2
+    mlp_width: int = 256
     dilation: int = 2
     fold_width: int = 32
     fold_stride: int = 1
@@ -117,28 +157,45 @@ class ModelConfig:
     rrdb_growth: int = 16
     rrdb_blocks: int = 1
     rrdb_scale: float = 0.2
+    modalities: tuple[str, ...] = MODALITIES
+    order: str = "T-LS-GS"
+    temporal: str = "stm"
+    encoder: str = "unified"
+    mixer: bool = True
+    skips: bool = True
+    pool: str = "gap"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise ConfigError(f"name = {self.name!r}", "must be a name")
         if not isinstance(self.input, InputSpec) or not isinstance(self.stm, StmConfig):
             raise ConfigError("input or stm is no table of fields", "both must be")
-        for name in (
-            "patch",
-            "width",
-            "depth",
-            "heads",
-            "mlp_ratio",
-            "dilation",
-            "fold_width",
-            "fold_stride",
-            "fuse_width",
-            "rrdb_growth",
-            "rrdb_blocks",
-        ):
+        for name in COUNTS:
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 8192:
-                raise ConfigError(f"{name} = {value!r}", "must be a whole number from 1 to 8192")
+            least = 0 if name == "rrdb_blocks" else 1
+            if type(value) is not int or not least <= value <= LARGEST:
+                raise ConfigError(f"{name} = {value!r}", f"must be a whole number from {least} to {LARGEST}")
+        if not isinstance(self.rrdb_scale, int | float) or not 0 < self.rrdb_scale <= 1:
+            raise ConfigError(f"rrdb_scale = {self.rrdb_scale}", "must be above 0 and at most 1")
+        for name, known in (("order", ORDERS), ("temporal", TEMPORALS), ("encoder", ENCODERS), ("pool", POOLS)):
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(f"{name} = {value!r}", f"must be one of {', '.join(known)}")
+        for name in ("mixer", "skips"):
+            if type(getattr(self, name)) is not bool:
+                raise ConfigError(f"{name} = {getattr(self, name)!r}", "must be true or false")
+        if (
+            not isinstance(self.modalities, tuple)
+            or not self.modalities
+            or self.modalities != tuple(name for name in MODALITIES if name in self.modalities)
+        ):
+            raise ConfigError(
+                f"modalities = {self.modalities!r}", f"must be one or more of {', '.join(MODALITIES)}, in that order"
+            )
+        self._check_sizes_fit()
+        self._check_switches_fit()
+
+    def _check_sizes_fit(self) -> None:
         if self.width % self.heads:
             raise ConfigError(f"width = {self.width}, heads = {self.heads}", "heads must divide width")
         if self.input.size < self.patch:
@@ -150,20 +207,71 @@ class ModelConfig:
                 f"patch = {self.patch}, stm.strides = {self.stm.strides}",
                 "the strides' product must divide the patch, so that all modalities share one token grid",
             )
-        if self.membrane_side // self.membrane_patch != self.grid:
+        for name in ("dilation", "fold_stride"):
+            if getattr(self, name) > self.grid:
+                raise ConfigError(
+                    f"{name} = {getattr(self, name)}",
+                    f"must be at most the token grid's side, {self.grid} (input.size over patch)",
+                )
+
+    def _check_switches_fit(self) -> None:
+        p_frames = self.modalities != ("iframe",)
+        if self.temporal == "common-stm" and not {"motion", "residual"} <= set(self.modalities):
             raise ConfigError(
-                f"input.size = {self.input.size}, patch = {self.patch}, stm.strides = {self.stm.strides}",
-                f"the I-frame gives {self.grid} tokens a side and the membranes "
-                f"{self.membrane_side // self.membrane_patch}",
-                "choose a size that the patch divides",
+                f"temporal = {self.temporal!r}, modalities = {self.modalities}",
+                "a common STM takes motion and residual, so both must be used",
             )
-        if not isinstance(self.rrdb_scale, int | float) or not 0 < self.rrdb_scale <= 1:
-            raise ConfigError(f"rrdb_scale = {self.rrdb_scale}", "must be above 0 and at most 1")
+        if self.order != "T-LS-GS" and (self.temporal != "stm" or not p_frames):
+            raise ConfigError(
+                f"order = {self.order!r}, temporal = {self.temporal!r}, modalities = {self.modalities}",
+                "another order than T-LS-GS moves the STM, so temporal must be 'stm' and motion or residual be used",
+            )
+        if self.encoder == "cross" and len(self.token_modalities) < 2:
+            raise ConfigError(
+                f"encoder = {self.encoder!r}, modalities = {self.modalities}, temporal = {self.temporal!r}",
+                "cross-attention needs tokens of at least two modalities",
+            )
+        if self.skips and not self.mixer:
+            raise ConfigError(
+                "skips = True, mixer = False", "the skips end in the mixer, so without it there are none: skips = false"
+            )
 
     @property
     def grid(self) -> int:
-        """Tokens along one side of a modality's grid."""
-        return self.input.size // self.patch
+        """Tokens along one side of a modality's grid; a partial patch at the edge counts."""
+        return -(-self.input.size // self.patch)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """P-frame streams, whatever models them over time: names of `STREAM_CHANNELS`."""
+        if self.temporal == "common-stm":
+            return ("common",)
+        return tuple(name for name in self.modalities if name in STREAM_CHANNELS)
+
+    @property
+    def spiking_streams(self) -> tuple[str, ...]:
+        """Streams that the spiking partition runs: those whose STM takes the clip's events as they are."""
+        return self.streams if self.order == "T-LS-GS" and self.temporal in ("stm", "common-stm") else ()
+
+    @property
+    def token_modalities(self) -> tuple[str, ...]:
+        """What the tokens stand for: `iframe`, if it is used, then the streams."""
+        return (*(name for name in self.modalities if name == "iframe"), *self.streams)
+
+    @property
+    def ann_inputs(self) -> tuple[AnnInput, ...]:
+        """Inputs of the ANN partition, in order."""
+        size, steps = self.input.size, self.input.timesteps
+        side = self.membrane_side
+        inputs = []
+        for name in self.token_modalities:
+            if name == "iframe":
+                inputs.append(AnnInput("iframe", "iframe", (size, size, 3), "uint8"))
+            elif name in self.spiking_streams:
+                inputs.append(AnnInput(f"{name}_membrane", "membrane", (side, side, self.stm.channels[-1]), "int32"))
+            else:
+                inputs.append(AnnInput(f"{name}_events", "events", (steps, size, size, STREAM_CHANNELS[name]), "int8"))
+        return tuple(inputs)
 
     @property
     def membrane_side(self) -> int:
@@ -179,24 +287,17 @@ class ModelConfig:
         return self.patch // self.stm.total_stride
 
 
-PRESETS: dict[str, ModelConfig] = {"tiny": ModelConfig()}
-
-
-def preset_config(name: str) -> ModelConfig:
-    """The preset of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"preset {name!r} does not exist", f"known presets: {', '.join(sorted(PRESETS))}")
-    return PRESETS[name]
+COUNTS = (
+    *("patch", "width", "depth", "heads", "mlp_width", "dilation", "fold_width", "fold_stride", "fuse_width"),
+    *("rrdb_growth", "rrdb_blocks"),
+)
+"""Fields of `ModelConfig` that count something."""
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
     """Plain numbers, strings and lists, as a checkpoint stores them."""
-    plain = dataclasses.asdict(config)
-    plain["stm"] = {key: list(value) if isinstance(value, tuple) else value for key, value in plain["stm"].items()}
+    plain = _lists_for_tuples(dataclasses.asdict(config))
+    plain["stm"] = _lists_for_tuples(plain["stm"])
     return plain
 
 
@@ -210,13 +311,19 @@ def config_from_dict(plain: object) -> ModelConfig:
     if "input" in values:
         values["input"] = InputSpec(**_fields(InputSpec, values["input"], "input"))
     if "stm" in values:
-        stm = _fields(StmConfig, values["stm"], "stm")
-        stm = {key: tuple(value) if isinstance(value, list) else value for key, value in stm.items()}
-        values["stm"] = StmConfig(**stm)
+        values["stm"] = StmConfig(**_tuples_for_lists(_fields(StmConfig, values["stm"], "stm")))
     try:
-        return ModelConfig(**values)
+        return ModelConfig(**_tuples_for_lists(values))
     except TypeError as error:
         raise ConfigError(f"model config {values}", str(error)) from error
+
+
+def _lists_for_tuples(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in plain.items()}
+
+
+def _tuples_for_lists(plain: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()}
 
 
 def _fields(kind: type, plain: object, where: str) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.fixed_point import MEMBRANE_MAX, MEMBRANE_SCALE, WEIGHT_SCALE
-from hybrid_cvar.model.config import RESETS
+from hybrid_cvar.fixed_point import MEMBRANE_MAX, MEMBRANE_SCALE, RESETS, WEIGHT_SCALE
 
 __all__ = ["LifDynamics", "LifRule"]
 

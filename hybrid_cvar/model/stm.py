@@ -95,6 +95,9 @@ class ConvLif(AbstractConv):
 @contextlib.contextmanager
 def _full_float32(device: torch.device) -> Iterator[None]:
     """Neither autocast nor cuDNN's TF32 inside; what was set before is set again."""
+    if device.type == "meta":  # shapes only, and no autocast to turn off
+        yield
+        return
     with torch.autocast(device.type, enabled=False):
         if device.type != "cuda":
             yield
@@ -116,14 +119,15 @@ class SpikingTemporalModulator(torch.nn.Module):
     """One stream's ConvLIF layers; the output is the last layer's membrane after the last step.
 
     Args:
-        in_channels: 2 for motion, 3 for residual.
+        in_channels: 2 for motion, 3 for residual, 5 for both in one.
         config: sizes.
+        strides: a layer; None for the config's.
     """
 
-    def __init__(self, in_channels: int, config: StmConfig) -> None:
+    def __init__(self, in_channels: int, config: StmConfig, strides: tuple[int, ...] | None = None) -> None:
         super().__init__()
         layers = []
-        for channels, stride in zip(config.channels, config.strides, strict=True):
+        for channels, stride in zip(config.channels, strides or config.strides, strict=True):
             layers.append(
                 ConvLif(
                     in_channels,
@@ -138,6 +142,9 @@ class SpikingTemporalModulator(torch.nn.Module):
             )
             in_channels = channels
         self.layers = torch.nn.ModuleList(layers)
+        for block in self.blocks:
+            block.neuron.threshold_value.requires_grad_(config.learned)
+            block.neuron.leak_value.requires_grad_(config.learned)
 
     @property
     def blocks(self) -> list[ConvLif]:

@@ -1,9 +1,11 @@
-"""The Lava networks of the spiking partition: both streams together, or every layer apart.
+"""The Lava networks of the spiking partition: a Process a stream, or every layer apart.
 
 Both have a `root` Process to compile, a `period` of run steps a clip, and know how a clip goes in and comes out. Lava
-compiles what is connected: the streams of either are joined where their counts come together.
+compiles what is connected: the streams of either are joined by their counts, which pass from one to the next.
 """
 
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -32,33 +34,32 @@ class StreamNetwork:
         self._spec = spec
         self._record = record
         self.period = spec.timesteps
-        layers_before = len(spec.motion.layers)
-        motion, residual = (
+        self._streams = [
             ConvLifStream(stream=stream, timesteps=spec.timesteps, layers_before=before, record=record)
-            for stream, before in zip(spec.streams, (0, layers_before), strict=True)
-        )
-        motion.counts_out.connect(residual.counts_in)
-        residual.counts_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
-        for process in (motion, residual):
+            for stream, before in zip(spec.streams, _layers_before(spec), strict=True)
+        ]
+        for earlier, later in pairwise(self._streams):
+            earlier.counts_out.connect(later.counts_in)
+        self.root = self._streams[-1]
+        self.root.counts_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
+        for process in self._streams:
             process.s_in.flag_external_pipe(buffer_size=spec.timesteps)
             outputs = [process.membrane_out, *((process.spikes_out, process.membranes_out) if record else ())]
             for port in outputs:
                 port.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
-        self._streams = (motion, residual)
-        self.root = residual
 
-    def send(self, runtime: LavaRuntime, clip: tuple[NDArray[np.int8], NDArray[np.int8]]) -> None:
-        """Sends both streams' events, step by step; all fit into the pipes."""
+    def send(self, runtime: LavaRuntime, clip: Sequence[NDArray[np.int8]]) -> None:
+        """Sends every stream's events, step by step; all fit into the pipes."""
         for step in range(self._spec.timesteps):
             for process, events in zip(self._streams, clip, strict=True):
                 runtime.send(process.s_in, events[step])
 
     def receive(self, runtime: LavaRuntime, deadline: float) -> SpikingResult:
         """Waits for a clip's read-out; `deadline` in time.monotonic seconds."""
-        motion, residual = (runtime.receive(process.membrane_out, deadline) for process in self._streams)
-        counts = layer_counts(self._spec, runtime.receive(self._streams[1].counts_out, deadline))
+        readouts = tuple(runtime.receive(process.membrane_out, deadline) for process in self._streams)
+        counts = layer_counts(self._spec, runtime.receive(self.root.counts_out, deadline))
         if not self._record:
-            return SpikingResult(motion, residual, counts)
+            return SpikingResult(readouts, counts)
         spikes, membranes = (
             tuple(
                 part
@@ -67,7 +68,12 @@ class StreamNetwork:
             )
             for port in ("spikes_out", "membranes_out")
         )
-        return SpikingResult(motion, residual, counts, spikes, membranes)
+        return SpikingResult(readouts, counts, spikes, membranes)
+
+
+def _layers_before(spec: StmSpec) -> list[int]:
+    """Layers of the streams before each stream."""
+    return list(accumulate((len(stream.layers) for stream in spec.streams[:-1]), initial=0))
 
 
 def _by_layer(stream: StreamSpec, flat: NDArray[Any]) -> list[NDArray[Any]]:
@@ -88,39 +94,33 @@ class LayerNetwork:
     """
 
     def __init__(self, spec: StmSpec, *, stock: bool, record: bool) -> None:
-        from hybrid_cvar.neuromorphic.lava_processes.clip_io import ReadOut
+        from hybrid_cvar.neuromorphic.lava_processes.clip_io import CLIPS_IN_FLIGHT
 
         self._spec = spec
         self._stock = stock
         self._record = record
         self._delay_per_layer = 1 if stock else 0
         self.period = spec.timesteps + self._delay_per_layer * max(len(stream.layers) for stream in spec.streams)
-        last_steps = [self._delay_per_layer * len(stream.layers) + spec.timesteps - 1 for stream in spec.streams]
-        self._layers = all_layers(spec)
-        self.root = ReadOut(
-            motion_shape=spec.motion.membrane_shape,
-            residual_shape=spec.residual.membrane_shape,
-            rows=len(self._layers),
-            period=self.period,
-            motion_step=last_steps[0],
-            residual_step=last_steps[1],
-            with_counts=not stock,
-        )
+        self._rows = len(all_layers(spec))
         self._sources: list[Any] = []
+        self._readouts: list[Any] = []
         self._spike_sinks: list[Any] = []
         self._membrane_sinks: list[Any] = []
-        self._add_stream(spec.motion, self.root.motion_in, first_row=0)
-        self._add_stream(spec.residual, self.root.residual_in, first_row=len(spec.motion.layers))
+        for stream, first_row in zip(spec.streams, _layers_before(spec), strict=True):
+            self._add_stream(stream, first_row)
+        for earlier, later in pairwise(self._readouts):
+            earlier.counts_out.connect(later.counts_in)
+        self.root = self._readouts[-1]
+        self.root.counts_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
 
-    def send(self, runtime: LavaRuntime, clip: tuple[NDArray[np.int8], NDArray[np.int8]]) -> None:
-        """Sends both streams' events."""
+    def send(self, runtime: LavaRuntime, clip: Sequence[NDArray[np.int8]]) -> None:
+        """Sends every stream's events."""
         for source, events in zip(self._sources, clip, strict=True):
             runtime.send(source.clip_in, events)
 
     def receive(self, runtime: LavaRuntime, deadline: float) -> SpikingResult:
         """Waits for a clip's read-out; `deadline` in time.monotonic seconds."""
-        motion = runtime.receive(self.root.motion_out, deadline)
-        residual = runtime.receive(self.root.residual_out, deadline)
+        readouts = tuple(runtime.receive(readout.membrane_out, deadline) for readout in self._readouts)
         counts: tuple[SpikingLayerCounts, ...] = ()
         if not self._stock:
             counts = layer_counts(self._spec, runtime.receive(self.root.counts_out, deadline))
@@ -128,13 +128,21 @@ class LayerNetwork:
             tuple(runtime.receive(sink.steps_out, deadline) for sink in sinks)
             for sinks in (self._spike_sinks, self._membrane_sinks)
         )
-        return SpikingResult(motion, residual, counts, spikes, membranes)
+        return SpikingResult(readouts, counts, spikes, membranes)
 
-    def _add_stream(self, stream: StreamSpec, membrane_in: Any, first_row: int) -> None:
-        from hybrid_cvar.neuromorphic.lava_processes.clip_io import ClipSource
+    def _add_stream(self, stream: StreamSpec, first_row: int) -> None:
+        from hybrid_cvar.neuromorphic.lava_processes.clip_io import ClipSource, ReadOut
         from hybrid_cvar.neuromorphic.lava_processes.conv_lif import ConvLif
 
         steps = self._spec.timesteps
+        readout = ReadOut(
+            shape=stream.membrane_shape,
+            rows=self._rows,
+            period=self.period,
+            last_step=self._delay_per_layer * len(stream.layers) + steps - 1,
+            with_counts=not self._stock,
+        )
+        self._readouts.append(readout)
         source = ClipSource(shape=stream.layers[0].input_shape, timesteps=steps, period=self.period)
         self._sources.append(source)
         upstream = source.s_out
@@ -147,16 +155,16 @@ class LayerNetwork:
                 period=self.period,
                 offset=offset,
                 row=first_row + index,
-                rows=len(self._layers),
+                rows=self._rows,
                 name=layer.name,
             )
             upstream.connect(process.s_in)
             upstream = process.s_out
             if not self._stock:
-                process.counts_out.connect(self.root.counts_in)
+                process.counts_out.connect(readout.counts_in)
             if self._record:
                 self._add_sinks(process, layer, offset)
-        process.membrane_out.connect(membrane_in)
+        process.membrane_out.connect(readout.membrane_in)
 
     def _add_sinks(self, process: Any, layer: ConvLifSpec, first_step: int) -> None:
         from hybrid_cvar.neuromorphic.lava_processes.clip_io import MembraneSink, SpikeSink

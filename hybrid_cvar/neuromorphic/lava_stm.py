@@ -24,7 +24,7 @@ LavaForm = Literal["streams", "layers", "stock", "float"]
 
 
 class LavaStm:
-    """Runs clips through both streams as Lava processes in fixed point.
+    """Runs clips through every stream as Lava processes in fixed point.
 
     Use as a context manager: entering builds the network and starts its processes, leaving ends them
     and removes their shared memory, also after an error or Ctrl-C.
@@ -95,22 +95,22 @@ class LavaStm:
         if runtime is not None:
             runtime.end()
 
-    def run_clip(self, motion: NDArray[np.int8], residual: NDArray[np.int8]) -> SpikingResult:
+    def run_clip(self, *events: NDArray[np.int8]) -> SpikingResult:
         """Runs one clip from cleared state.
 
         Args:
-            motion: int8 (T, H, W, 2), graded events.
-            residual: int8 (T, H, W, 3), graded events.
+            events: one array a stream, in the spec's order: int8 (T, H, W, C), graded events (`stream_events`).
 
         Raises:
+            EngineError: the arrays are not what the streams take.
             LavaError: a process failed or the clip took longer than the timeout; the network has ended.
         """
-        check_events(self._spec, motion, residual)
+        check_events(self._spec, events)
         if self._runtime is None or self._network is None:
             raise LavaError("the Lava network is not running", "a clip needs it", "use LavaStm in a with block")
         deadline = time.monotonic() + self._timeout
         try:
-            self._network.send(self._runtime, (motion, residual))
+            self._network.send(self._runtime, events)
             self._runtime.begin_steps(self._network.period)
             result = self._network.receive(self._runtime, deadline)
             self._runtime.finish_steps(deadline)

@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.fixed_point import DECAY_UNITY, SYNAPSE_MAX, THRESHOLD_MAX, WEIGHT_MAX, WEIGHT_MIN
+from hybrid_cvar.fixed_point import DECAY_UNITY, RESETS, SYNAPSE_MAX, THRESHOLD_MAX, WEIGHT_MAX, WEIGHT_MIN
+from hybrid_cvar.records import STREAM_CHANNELS
 
-__all__ = ["MAX_CHANNELS", "RESETS", "ConvLifSpec", "StmSpec", "StreamSpec"]
+__all__ = ["MAX_CHANNELS", "ConvLifSpec", "StmSpec", "StreamSpec"]
 
-RESETS = ("soft", "hard")
 MAX_SIDE = 4096
 MAX_CHANNELS = 1024
 MAX_REACH = 64
 """Of a kernel's sides, strides and paddings."""
+STREAM_SETS = (("motion", "residual"), ("motion",), ("residual",), ("common",))
+"""The streams that a partition can have."""
 
 
 def _of_channels(values: int | NDArray[np.integer], channels: int) -> NDArray[np.int32]:
@@ -151,7 +153,7 @@ class ConvLifSpec:
 
 @dataclass(frozen=True, eq=False)
 class StreamSpec:
-    """The ConvLIF layers of one modality, in order; each feeds the next.
+    """The ConvLIF layers of one stream, in order; each feeds the next.
 
     Raises:
         ConfigError: no layer, or shapes that do not chain.
@@ -182,17 +184,38 @@ class StreamSpec:
 
 @dataclass(frozen=True, eq=False)
 class StmSpec:
-    """The spiking partition: the motion stream, the residual stream, and the steps of a clip (T)."""
+    """The spiking partition.
 
-    motion: StreamSpec
-    residual: StreamSpec
+    Attributes:
+        streams: one or two, of different names, in the order of `STREAM_CHANNELS`; `common` stands alone.
+        timesteps: steps of a clip (T).
+
+    Raises:
+        ConfigError: the streams are not such, one takes other channels than `STREAM_CHANNELS` says, or the number of
+            timesteps is not 1 to 4096.
+    """
+
+    streams: tuple[StreamSpec, ...]
     timesteps: int
 
     def __post_init__(self) -> None:
+        names = tuple(stream.name for stream in self.streams)
+        for name in names:
+            if name not in STREAM_CHANNELS:
+                raise ConfigError(f"stream {name!r}", f"must be one of {', '.join(STREAM_CHANNELS)}", "rename it")
+        if names not in STREAM_SETS:
+            raise ConfigError(
+                f"streams {', '.join(names) or 'none'}",
+                f"must be {'; or '.join(', '.join(each) for each in STREAM_SETS)}",
+                "give one of these, in this order",
+            )
+        for stream in self.streams:
+            channels, expected = stream.layers[0].input_shape[2], STREAM_CHANNELS[stream.name]
+            if channels != expected:
+                raise ConfigError(
+                    f"stream {stream.name}: {stream.layers[0].name} takes {channels} channels",
+                    f"its events have {expected}",
+                    "give the first layer as many input channels",
+                )
         if not 1 <= self.timesteps <= 4096:
             raise ConfigError(f"timesteps = {self.timesteps}", "must be 1 to 4096")
-
-    @property
-    def streams(self) -> tuple[StreamSpec, StreamSpec]:
-        """Motion, then residual."""
-        return self.motion, self.residual

@@ -1,6 +1,6 @@
 """The spiking partition on this host's CPU, without Lava: same integers, same bits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -17,7 +17,7 @@ __all__ = ["NativeStm", "all_layers", "check_events", "layer_counts"]
 
 
 def all_layers(spec: StmSpec) -> list[tuple[str, int, ConvLifSpec]]:
-    """(stream, position in it, layer), motion's first."""
+    """(stream, position in it, layer), stream by stream."""
     return [(stream.name, index, layer) for stream in spec.streams for index, layer in enumerate(stream.layers)]
 
 
@@ -36,18 +36,30 @@ def layer_counts(spec: StmSpec, rows: Iterable[NDArray[np.int64]]) -> tuple[Spik
     )
 
 
-def check_events(spec: StmSpec, motion: NDArray[np.int8], residual: NDArray[np.int8]) -> None:
-    """Raises ValueError unless both arrays are C-contiguous int8 (T, H, W, C) as the streams take them."""
-    for stream, events in zip(spec.streams, (motion, residual), strict=True):
+def check_events(spec: StmSpec, clip: Sequence[NDArray[np.int8]]) -> None:
+    """Looks at what a clip holds for every stream.
+
+    Raises:
+        EngineError: there is not one array a stream, C-contiguous int8 (T, H, W, C) as the stream takes it.
+    """
+    if len(clip) != len(spec.streams):
+        raise EngineError(
+            f"a clip of {len(clip)} arrays",
+            f"one is needed for every stream: {', '.join(stream.name for stream in spec.streams)}",
+            "make them with stream_events",
+        )
+    for stream, events in zip(spec.streams, clip, strict=True):
         expected = (spec.timesteps, *stream.layers[0].input_shape)
         if events.shape != expected or events.dtype != np.int8 or not events.flags.c_contiguous:
-            raise ValueError(
-                f"{stream.name} events are {events.dtype} {events.shape}; C-contiguous int8 {expected} are needed"
+            raise EngineError(
+                f"{stream.name} events are {events.dtype} {events.shape}",
+                f"C-contiguous int8 {expected} are needed",
+                "make them with stream_events, of a clip cut for this partition",
             )
 
 
 class NativeStm:
-    """Runs clips through both streams, one thread a stream.
+    """Runs clips through every stream, one thread a stream.
 
     Args:
         spec: the layers.
@@ -82,20 +94,21 @@ class NativeStm:
         if threads is not None:
             threads.shutdown()
 
-    def run_clip(self, motion: NDArray[np.int8], residual: NDArray[np.int8]) -> SpikingResult:
+    def run_clip(self, *events: NDArray[np.int8]) -> SpikingResult:
         """Runs one clip from cleared state.
 
         Args:
-            motion: int8 (T, H, W, 2), graded events.
-            residual: int8 (T, H, W, 3), graded events.
+            events: one array a stream, in the spec's order: int8 (T, H, W, C), graded events (`stream_events`).
+
+        Raises:
+            EngineError: the engine is not running, or the arrays are not what the streams take.
         """
-        check_events(self._spec, motion, residual)
+        check_events(self._spec, events)
         if self._threads is None:
             raise EngineError("the native engine is not running", "a clip needs it", "use NativeStm in a with block")
-        outputs = list(self._threads.map(self._run_stream, self._cores, (motion, residual)))
+        outputs = list(self._threads.map(self._run_stream, self._cores, events))
         return SpikingResult(
-            motion_membrane=self._cores[0][-1].membrane.copy(),
-            residual_membrane=self._cores[1][-1].membrane.copy(),
+            readouts=tuple(stream[-1].membrane.copy() for stream in self._cores),
             counts=layer_counts(self._spec, (core.counts for stream in self._cores for core in stream)),
             spikes=tuple(spikes for recorded in outputs for spikes, _ in recorded),
             membranes=tuple(membranes for recorded in outputs for _, membranes in recorded),

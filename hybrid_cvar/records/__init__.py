@@ -5,8 +5,19 @@
 Arrays are NumPy, HWC and C-contiguous unless a docstring says otherwise.
 """
 
-from hybrid_cvar.records.clip import Clip, CodedFrame, Gop, GopStructure, InputSpec, VideoInfo, graded_events
+from hybrid_cvar.records.clip import (
+    STREAM_CHANNELS,
+    Clip,
+    CodedFrame,
+    Gop,
+    GopStructure,
+    InputSpec,
+    VideoInfo,
+    graded_events,
+    stream_events,
+)
 from hybrid_cvar.records.compile_result import (
+    AgreementRow,
     ChipFit,
     CompilePlan,
     CompileResult,
@@ -15,12 +26,16 @@ from hybrid_cvar.records.compile_result import (
     LayerMap,
     LayerResources,
     ParityRow,
+    Quantisation,
     ResourceReport,
 )
+from hybrid_cvar.records.model_description import ModelDescription, PartDescription
 from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
 from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
 
 __all__ = [
+    "STREAM_CHANNELS",
+    "AgreementRow",
     "ChipFit",
     "Clip",
     "CodedFrame",
@@ -35,10 +50,13 @@ __all__ = [
     "InputSpec",
     "LayerMap",
     "LayerResources",
+    "ModelDescription",
     "NodeMacs",
     "ParityRow",
+    "PartDescription",
     "Prediction",
     "Provenance",
+    "Quantisation",
     "Report",
     "ResourceReport",
     "SpikingLayerCounts",
@@ -48,4 +66,5 @@ __all__ = [
     "VideoInfo",
     "add_counts",
     "graded_events",
+    "stream_events",
 ]

@@ -1,5 +1,6 @@
 """Video in the compressed domain, and what a model takes of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,21 @@ from numpy.typing import NDArray
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.fixed_point import EVENT_MAX
 
-__all__ = ["Clip", "CodedFrame", "Gop", "GopStructure", "InputSpec", "VideoInfo", "graded_events"]
+__all__ = [
+    "STREAM_CHANNELS",
+    "Clip",
+    "CodedFrame",
+    "Gop",
+    "GopStructure",
+    "InputSpec",
+    "VideoInfo",
+    "graded_events",
+    "stream_events",
+]
+
+STREAM_CHANNELS: Mapping[str, int] = {"motion": 2, "residual": 3, "common": 5}
+"""Input channels of every stream that a spiking partition can have, in the order of its streams. `common` takes both
+modalities at once, motion's channels first."""
 
 MAX_PIXELS = 2**27
 """Pixels of a clip; more would not fit the memory of the machines this is for."""
@@ -148,9 +163,11 @@ class InputSpec:
         residual_step: grey levels an event unit of the residual.
         frame_width, frame_height: the paper's frame, pixels.
         crop: side of the centre crop in that frame, pixels.
+        accumulated: True for motion and residual against the I-frame (paper Eq. 1 and 2), False for the raw ones,
+            against the previous frame (the ablation of the paper's Table 4d).
 
     Raises:
-        ConfigError: a value is not positive, or the crop does not fit the frame.
+        ConfigError: a value is not positive, the crop does not fit the frame, or `accumulated` is no bool.
     """
 
     size: int = 112
@@ -160,6 +177,7 @@ class InputSpec:
     frame_width: int = 340
     frame_height: int = 256
     crop: int = 224
+    accumulated: bool = True
 
     def __post_init__(self) -> None:
         for name in ("size", "timesteps", "motion_step", "residual_step", "frame_width", "frame_height", "crop"):
@@ -181,6 +199,8 @@ class InputSpec:
                 f"must fit the {self.frame_width}x{self.frame_height} frame",
                 "choose a smaller crop",
             )
+        if not isinstance(self.accumulated, bool):
+            raise ConfigError(f"input.accumulated = {self.accumulated!r}", "must be true or false")
 
 
 def graded_events(values: NDArray[np.int16], step: int) -> NDArray[np.int8]:
@@ -215,3 +235,28 @@ class Clip:
     residual: NDArray[np.int16]
     gop_index: int
     pts_seconds: float
+
+
+def stream_events(clip: Clip, spec: InputSpec, stream: str) -> NDArray[np.int8]:
+    """What a stream of the spiking partition takes of a clip.
+
+    Args:
+        clip: cut for `spec`.
+        spec: holds the steps of motion and residual.
+        stream: one of `STREAM_CHANNELS`.
+
+    Returns:
+        Graded events, int8 (T, H, W, C), C-contiguous; motion's channels, then the residual's, for `common`.
+
+    Raises:
+        ConfigError: there is no such stream.
+    """
+    if stream not in STREAM_CHANNELS:
+        raise ConfigError(f"stream {stream!r}", f"must be one of {', '.join(STREAM_CHANNELS)}")
+    if stream == "motion":
+        return graded_events(clip.motion, spec.motion_step)
+    if stream == "residual":
+        return graded_events(clip.residual, spec.residual_step)
+    return np.concatenate(
+        [graded_events(clip.motion, spec.motion_step), graded_events(clip.residual, spec.residual_step)], axis=-1
+    )

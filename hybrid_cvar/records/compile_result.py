@@ -6,6 +6,7 @@ from pathlib import Path
 from hybrid_cvar.records.trace import SpikingLayerCounts
 
 __all__ = [
+    "AgreementRow",
     "ChipFit",
     "CompilePlan",
     "CompileResult",
@@ -14,6 +15,7 @@ __all__ = [
     "LayerMap",
     "LayerResources",
     "ParityRow",
+    "Quantisation",
     "ResourceReport",
 ]
 
@@ -156,7 +158,7 @@ class ResourceReport:
     """What the spiking partition takes, before anything runs.
 
     Attributes:
-        layers: counts a layer, motion first.
+        layers: counts a layer, stream by stream.
         chips: the fit on every chip that was asked for.
         assumptions: what the bounds rest on, in words.
     """
@@ -210,6 +212,42 @@ class ParityRow:
 
 
 @dataclass(frozen=True)
+class Quantisation:
+    """What of the ANN partition computes in INT8.
+
+    Attributes:
+        quantised: names of the nodes that do.
+        kept: (node, why) of those that could and do not.
+        calibration_clips: clips that ranges were taken from.
+    """
+
+    quantised: tuple[str, ...]
+    kept: tuple[tuple[str, str], ...]
+    calibration_clips: int
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """How far the ANN partition in a reduced precision answers as it does in FP32, on clips not calibrated on.
+
+    Attributes:
+        provider: execution provider that ran it.
+        clips: that were compared.
+        same_answer: share of them whose best class is the same, 0 to 1.
+        least: what `same_answer` must be.
+        logit_error: RMS of the difference over the RMS of the logits' spread over classes.
+        passed: whether it is.
+    """
+
+    provider: str
+    clips: int
+    same_answer: float
+    least: float
+    logit_error: float
+    passed: bool
+
+
+@dataclass(frozen=True)
 class CompileResult:
     """What compile did.
 
@@ -224,6 +262,9 @@ class CompileResult:
         parity: the comparisons; all passed.
         alarms: layers that did something odd on the sample clips.
         clips: sample clips compared.
+        precision: of the ANN partition: `fp32`, `int8` or `bf16`.
+        quantisation: what computes in INT8; None for other precisions.
+        agreement: with FP32, a provider; empty for `fp32`.
     """
 
     bundle: Path
@@ -237,3 +278,6 @@ class CompileResult:
     parity: tuple[ParityRow, ...]
     alarms: tuple[Finding, ...]
     clips: int
+    precision: str
+    quantisation: Quantisation | None
+    agreement: tuple[AgreementRow, ...]

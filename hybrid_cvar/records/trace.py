@@ -15,7 +15,7 @@ class SpikingLayerCounts:
     """What one ConvLIF layer did, summed over the clips of a run; counted while it ran.
 
     Attributes:
-        stream: `motion` or `residual`.
+        stream: one of `STREAM_CHANNELS`.
         layer: position in the stream, from 0.
         graded_input: True where the input events carry a value (the first layer), False for spikes.
         neurons: output neurons.
@@ -76,15 +76,14 @@ class SpikingResult:
     """Output of the spiking partition for one clip.
 
     Attributes:
-        motion_membrane, residual_membrane: int32 (h, w, C), membrane of each stream's last layer after
+        readouts: per stream, in the order of the partition's, int32 (h, w, C), membrane of its last layer after
             the last step, in units of 2**-12 of the float model's.
-        counts: one entry a layer, motion stream first.
+        counts: one entry a layer, stream by stream.
         spikes: per layer, in the order of `counts`, int8 (T, h, w, C); empty unless recording was asked for.
         membranes: per layer, int32 (T, h, w, C), after every step; empty unless recording was asked for.
     """
 
-    motion_membrane: NDArray[np.int32]
-    residual_membrane: NDArray[np.int32]
+    readouts: tuple[NDArray[np.int32], ...]
     counts: tuple[SpikingLayerCounts, ...]
     spikes: tuple[NDArray[np.int8], ...] = ()
     membranes: tuple[NDArray[np.int32], ...] = ()
@@ -133,7 +132,9 @@ class Trace:
         video: the probe.
         model: model name from the bundle.
         trained: False if the checkpoint's weights were not trained for recognition.
-        engine: `lava` or `native`.
+        engine: `lava` or `native`; runs the spiking partition.
+        provider: of ONNX Runtime, `cpu`, `openvino`, `cuda` or `tensorrt`; runs the ANN partition.
+        precision: of the ANN partition, `fp32`, `int8` or `bf16`.
         labels: class names, C of them.
         clip_pts_seconds: start of each clip, N of them.
         clip_logits: float32 (N, C).
@@ -146,6 +147,8 @@ class Trace:
     model: str
     trained: bool
     engine: str
+    provider: str
+    precision: str
     labels: tuple[str, ...]
     clip_pts_seconds: tuple[float, ...]
     clip_logits: NDArray[np.float32]

@@ -9,6 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from hybrid_cvar.records import (
+    AgreementRow,
     ChipFit,
     CompilePlan,
     CompileResult,
@@ -20,7 +21,7 @@ from hybrid_cvar.records import (
 )
 from hybrid_cvar.reporting.units import count, exact, percent, si
 
-__all__ = ["print_alarms", "print_compile_result", "print_parity", "print_plan", "print_resources"]
+__all__ = ["print_agreement", "print_alarms", "print_compile_result", "print_parity", "print_plan", "print_resources"]
 
 
 def print_plan(plan: CompilePlan, console: Console) -> None:
@@ -105,16 +106,46 @@ def print_alarms(alarms: Sequence[Finding], console: Console) -> None:
         _print_findings(alarms, console)
 
 
+def print_agreement(rows: Sequence[AgreementRow], console: Console) -> None:
+    """How far the ANN partition in a reduced precision answers as it does in FP32."""
+    if not rows:
+        return
+    table = _table("Reduced precision against FP32, held-out clips  \\[measured]")
+    for heading in ("provider", "clips", "same answer", "must be", "logit error"):
+        table.add_column(heading, justify="left" if heading == "provider" else "right", no_wrap=True)
+    for row in rows:
+        colour = "green" if row.passed else "red"
+        table.add_row(
+            row.provider,
+            exact(row.clips),
+            f"[{colour}]{percent(row.same_answer)}[/]",
+            percent(row.least),
+            percent(row.logit_error),
+        )
+    console.print(table)
+    console.print("[dim]logit error: RMS of the difference over the RMS of the logits' spread over classes.[/]")
+
+
 def print_compile_result(result: CompileResult, console: Console) -> None:
     """The float-to-integer map of every layer, and where the bundle is."""
     _print_map(result.maps, result.counts, console)
     console.print(f"[dim]spikes, saturated: shares of all membrane updates on {result.clips} clips (emulated).[/]")
+    if result.quantisation:
+        kept = "; ".join(f"{node} ({why})" for node, why in result.quantisation.kept)
+        console.print(
+            f"{result.precision}: {len(result.quantisation.quantised)} nodes quantised on "
+            f"{result.quantisation.calibration_clips} clips; kept in FP32: {escape(kept) or 'none'}",
+            highlight=False,
+        )
     if result.notice:
         console.print(f"[yellow]note:[/] {escape(result.notice)}")
     if not result.trained:
         console.print("[yellow]note:[/] the weights were not trained for recognition.")
     console.print(_verdict(result))
-    console.print(f"bundle: [bold]{escape(str(result.bundle))}[/] ({result.name}, {len(result.labels)} classes)")
+    console.print(
+        f"bundle: [bold]{escape(str(result.bundle))}[/] "
+        f"({result.name}, {len(result.labels)} classes, {result.precision})"
+    )
 
 
 def _verdict(result: CompileResult) -> str:

@@ -2,7 +2,7 @@
 
     {
       "schema": "hybrid-cvar/run",
-      "schema_version": 1,
+      "schema_version": 2,
       "hybrid_cvar_version": "0.1.0",
       "created": "2026-01-31T12:00:00+00:00",               ISO 8601, UTC
       "command": "hybrid-cvar run ..." or null,
@@ -12,7 +12,7 @@
       "videos": [{
         "video": {"provenance": "measured", "path", "codec", "width", "height", "frames_per_second",
                   "duration_seconds", "transcoded", "reason"},
-        "model": {"name", "trained", "engine", "labels": [...]},
+        "model": {"name", "trained", "engine", "provider", "precision", "labels": [...]},
         "notices": ["...", ...],
         "predictions": {"provenance": "measured", "top": [{"label", "probability"}, ...],
                         "logits": [...]},                    mean over clips, in the order of "labels"
@@ -37,7 +37,10 @@
 
 Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's
 "provenance" holds for every number in it, but for the "count" of an energy term, which has its own. Frame rate
-and duration are 0 where the container does not say.
+and duration are 0 where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime)
+the ANN partition, in "precision".
+
+"schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new.
 """
 
 import json
@@ -59,7 +62,7 @@ from hybrid_cvar.version import __version__
 __all__ = ["SCHEMA", "SCHEMA_VERSION", "render_json", "report_to_dict", "run_to_dict", "write_json"]
 
 SCHEMA = "hybrid-cvar/run"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def write_json(
@@ -124,6 +127,8 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             "name": trace.model,
             "trained": bool(trace.trained),
             "engine": trace.engine,
+            "provider": trace.provider,
+            "precision": trace.precision,
             "labels": list(trace.labels),
         },
         "notices": list(report.notices),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["Machine", "this_machine"]
 
-_PACKAGES = ("av", "lava-nc", "numba", "numpy", "onnxruntime")
+_PACKAGES = ("av", "lava-nc", "numba", "numpy", "onnxruntime", "onnxruntime-ep-openvino", "onnxruntime-gpu")
 
 
 @dataclass(frozen=True)

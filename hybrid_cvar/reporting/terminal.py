@@ -117,7 +117,7 @@ def _header(trace: Trace, page: _Page) -> None:
     starts = ", ".join(f"{pts:.4g}" for pts in trace.clip_pts_seconds)
     grid.add_row("clips", page.text(f"{trace.clips}, from {starts} s"))
     grid.add_row("model", page.text(f"{trace.model}, {'trained' if trace.trained else 'NOT TRAINED'}"))
-    grid.add_row("engine", page.text(trace.engine))
+    grid.add_row("engine", page.text(f"{trace.engine}; ANN on {trace.provider} in {trace.precision}"))
     page.put(page.text(video.path, style="bold"))
     page.put_table(grid)
 

@@ -1,28 +1,28 @@
 """The ANN partition on ONNX Runtime."""
 
 import json
-import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from hybrid_cvar.errors import EngineError
+from hybrid_cvar.onnx_session import SessionSettings, default_provider, open_session
 from hybrid_cvar.records import NodeMacs
 
 __all__ = ["DenseEngine", "node_macs"]
 
-LOG_FATAL = 4
-
 # Element-wise, pooling, normalising and moving operators: no MAC in the paper's counting, nor in torch's.
 NO_MATRIX_PRODUCT = frozenset(
     """
-    Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Div Equal Erf Exp
-    Expand Flatten Gather Gelu GlobalAveragePool Greater Identity LayerNormalization LeakyRelu Less Log Max MaxPool
-    Min Mul Neg Pad Pow Range Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice
-    Softmax Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where
+    Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div
+    Equal Erf Exp Expand Flatten Gather Gelu GlobalAveragePool Greater Identity LayerNormalization LeakyRelu Less
+    Log Max MaxPool Min Mul Neg Pad Pow QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape
+    Resize Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where
     """.split()  # noqa: SIM905
 )
 
@@ -35,16 +35,20 @@ class DenseEngine:
     Args:
         graph: path of the ONNX file.
         classes: logits it must give.
-        threads: intra-operator threads; 0 takes every usable core.
+        precision: that it was compiled to.
+        settings: provider, threads and memory; None for the precision's default provider.
 
     Raises:
+        ConfigError, MissingPartError: the provider does not compute in that precision, or is not installed.
         EngineError: ONNX Runtime cannot load the graph, or it gives another number of logits.
     """
 
-    def __init__(self, graph: Path, classes: int, *, threads: int = 0) -> None:
+    def __init__(
+        self, graph: Path, classes: int, *, precision: str = "fp32", settings: SessionSettings | None = None
+    ) -> None:
         self._graph = graph
-        self._threads = threads or len(os.sched_getaffinity(0))
-        self._session = self._open(onnxruntime.SessionOptions())
+        self.settings = settings or SessionSettings(provider=default_provider(precision))
+        self._session = open_session(graph, self.settings, precision=precision)
         given = self._session.get_outputs()[0].shape[-1]
         if given != classes:
             raise EngineError(
@@ -53,36 +57,22 @@ class DenseEngine:
                 "compile the checkpoint again",
             )
 
-    def _open(self, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = LOG_FATAL
-        try:
-            return onnxruntime.InferenceSession(str(self._graph), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            raise EngineError(
-                f"{self._graph}: ONNX Runtime cannot load it ({' '.join(str(error).split())[:160]})",
-                "the graph must be one that compile wrote",
-                "compile the checkpoint again",
-            ) from error
-
-    def run(
-        self, iframe: NDArray[np.uint8], motion_membrane: NDArray[np.int32], residual_membrane: NDArray[np.int32]
-    ) -> NDArray[np.float32]:
+    def run(self, feed: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Logits of a batch of clips.
 
         Args:
-            iframe: uint8 (N, H, W, 3). motion_membrane, residual_membrane: int32 (N, h, w, C).
+            feed: an array for every input of the graph: `iframe`, if it takes I-frames, uint8 (N, H, W, 3), RGB;
+                `<stream>_membrane` of every stream, int32 (N, h, w, C).
 
         Returns:
             float32 (N, classes).
 
         Raises:
-            EngineError: ONNX Runtime refused or failed.
+            EngineError: the feed is not that of the graph's inputs; ONNX Runtime refused or failed.
         """
-        feed = _feed(iframe, motion_membrane, residual_membrane)
+        self._check_names(feed)
         try:
-            (logits,) = self._session.run(["logits"], feed)
+            (logits,) = self._session.run(["logits"], dict(feed))
         except Exception as error:  # as above
             raise EngineError(
                 f"{self._graph.name}: ONNX Runtime failed ({' '.join(str(error).split())[:160]})",
@@ -91,24 +81,38 @@ class DenseEngine:
             ) from error
         return np.asarray(logits, dtype=np.float32)
 
-    def count_macs(
-        self, iframe: NDArray[np.uint8], motion_membrane: NDArray[np.int32], residual_membrane: NDArray[np.int32]
-    ) -> tuple[NodeMacs, ...]:
+    def _check_names(self, feed: Mapping[str, NDArray[Any]]) -> None:
+        wanted = [one.name for one in self._session.get_inputs()]
+        if set(feed) != set(wanted):
+            raise EngineError(
+                f"{self._graph.name}: was given {', '.join(feed) or 'nothing'}",
+                f"it takes {', '.join(wanted)}",
+                "give an array for each of these",
+            )
+
+    def count_macs(self, feed: Mapping[str, NDArray[Any]]) -> tuple[NodeMacs, ...]:
         """Multiply-accumulates of every node for one clip, from the shapes that ran.
 
         Runs the first clip once with ONNX Runtime's profiler and without graph optimisation, so that
         nodes stand as in the file. Padding counts, as in torch's FlopCounterMode.
 
+        Args:
+            feed: as of `run`; the first clip of each array is taken.
+
         Raises:
-            EngineError: the graph has an operator whose count is not known.
+            EngineError: the feed is not that of the graph's inputs, or the graph has an operator whose count is not
+                known.
         """
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.enable_profiling = True
+        self._check_names(feed)
         with tempfile.TemporaryDirectory(prefix="hybrid-cvar-") as folder:
-            options.profile_file_prefix = str(Path(folder) / "profile")
-            session = self._open(options)
-            session.run(None, _feed(iframe[:1], motion_membrane[:1], residual_membrane[:1]))
+
+            def profile(options: onnxruntime.SessionOptions) -> None:
+                options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+                options.enable_profiling = True
+                options.profile_file_prefix = str(Path(folder) / "profile")
+
+            session = open_session(self._graph, SessionSettings(threads=self.settings.threads), change=profile)
+            session.run(None, {name: values[:1] for name, values in feed.items()})
             events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
         counted = []
         for event in events:
@@ -119,12 +123,6 @@ class DenseEngine:
                 if macs:
                     counted.append(NodeMacs(event["name"].removesuffix("_kernel_time"), operator, macs))
         return tuple(counted)
-
-
-def _feed(
-    iframe: NDArray[np.uint8], motion_membrane: NDArray[np.int32], residual_membrane: NDArray[np.int32]
-) -> dict[str, NDArray[np.generic]]:
-    return {"iframe": iframe, "motion_membrane": motion_membrane, "residual_membrane": residual_membrane}
 
 
 def _shapes(described: list[dict[str, list[int]]]) -> list[list[int]]:

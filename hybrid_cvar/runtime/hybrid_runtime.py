@@ -1,15 +1,16 @@
 """Stitches both partitions: clips -> spiking engine -> dense engine -> Trace."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.compiler import Bundle
 from hybrid_cvar.errors import ConfigError
+from hybrid_cvar.onnx_session import SessionSettings, default_provider, require_provider
 from hybrid_cvar.records import (
     Clip,
     NodeMacs,
@@ -19,7 +20,7 @@ from hybrid_cvar.records import (
     Trace,
     VideoInfo,
     add_counts,
-    graded_events,
+    stream_events,
 )
 from hybrid_cvar.runtime.dense_engine import DenseEngine
 from hybrid_cvar.runtime.spiking_engine import open_spiking_engine
@@ -40,17 +41,18 @@ class HybridRuntime:
     Args:
         bundle: the compiled model.
         engine: `lava` or `native`.
-        threads: ONNX Runtime's threads; 0 takes every usable core.
+        dense: provider, threads and memory of the ANN partition; None for the bundle's default.
 
     Raises:
-        ConfigError: the engine does not exist.
+        ConfigError: the engine does not exist, or the provider does not compute in the bundle's precision.
         MissingPartError, LavaError, EngineError: an engine cannot start.
     """
 
-    def __init__(self, bundle: Bundle, *, engine: str = "lava", threads: int = 0) -> None:
+    def __init__(self, bundle: Bundle, *, engine: str = "lava", dense: SessionSettings | None = None) -> None:
         self._bundle = bundle
         self._engine_name = engine
-        self._threads = threads
+        self._settings = dense or SessionSettings(provider=default_provider(bundle.precision))
+        require_provider(self._settings.provider, bundle.precision)
         self._spiking = open_spiking_engine(engine, bundle.stm)
         self._dense: DenseEngine | None = None
         self._macs: tuple[NodeMacs, ...] = ()
@@ -60,7 +62,12 @@ class HybridRuntime:
         self._spiking.start()
         try:
             # After Lava's fork: ONNX Runtime's threads do not survive one.
-            self._dense = DenseEngine(self._bundle.ann, len(self._bundle.labels), threads=self._threads)
+            self._dense = DenseEngine(
+                self._bundle.ann,
+                len(self._bundle.labels),
+                precision=self._bundle.precision,
+                settings=self._settings,
+            )
             self._macs = self._count_macs(self._dense)
         except BaseException:
             self._spiking.stop()
@@ -123,6 +130,8 @@ class HybridRuntime:
             model=self._bundle.name,
             trained=self._bundle.trained,
             engine=self._engine_name,
+            provider=self._settings.provider,
+            precision=self._bundle.precision,
             labels=self._bundle.labels,
             clip_pts_seconds=tuple(starts),
             clip_logits=np.concatenate(logits),
@@ -135,27 +144,27 @@ class HybridRuntime:
         self, dense: DenseEngine, waiting: list[tuple[NDArray[np.uint8], SpikingResult]], clock: "_Clock"
     ) -> NDArray[np.float32]:
         with clock.stage("dense"):
-            return dense.run(
-                np.stack([iframe for iframe, _ in waiting]),
-                np.stack([result.motion_membrane for _, result in waiting]),
-                np.stack([result.residual_membrane for _, result in waiting]),
-            )
+            iframes = np.stack([iframe for iframe, _ in waiting])
+            membranes = [np.stack(stream) for stream in zip(*(result.readouts for _, result in waiting), strict=True)]
+            return dense.run(self._feed(iframes, membranes))
+
+    def _feed(self, iframes: NDArray[np.uint8], membranes: Sequence[NDArray[np.int32]]) -> dict[str, NDArray[Any]]:
+        """The dense engine's inputs by name; a model without I-frames has none."""
+        names = self._bundle.ann_inputs
+        arrays: list[NDArray[Any]] = [iframes] if "iframe" in names else []
+        return dict(zip(names, [*arrays, *membranes], strict=True))
 
     def _count_macs(self, dense: DenseEngine) -> tuple[NodeMacs, ...]:
         """MACs a clip: they follow from the shapes, which are the same for every clip of a bundle."""
         size = self._bundle.input.size
-        motion, residual = (
-            np.zeros((1, *stream.membrane_shape), dtype=np.int32) for stream in self._bundle.stm.streams
-        )
-        return dense.count_macs(np.zeros((1, size, size, 3), dtype=np.uint8), motion, residual)
+        membranes = [np.zeros((1, *stream.membrane_shape), dtype=np.int32) for stream in self._bundle.stm.streams]
+        return dense.count_macs(self._feed(np.zeros((1, size, size, 3), dtype=np.uint8), membranes))
 
     def _run_spiking(self, clip: Clip, clock: "_Clock") -> SpikingResult:
-        spec = self._bundle.input
         with clock.stage("encode"):
-            motion = graded_events(clip.motion, spec.motion_step)
-            residual = graded_events(clip.residual, spec.residual_step)
+            events = [stream_events(clip, self._bundle.input, stream.name) for stream in self._bundle.stm.streams]
         with clock.stage("spiking"):
-            return self._spiking.run_clip(motion, residual)
+            return self._spiking.run_clip(*events)
 
 
 class _Clock:

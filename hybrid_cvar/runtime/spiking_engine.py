@@ -27,8 +27,8 @@ class SpikingEngine(Protocol):
         """Ends it and everything it holds; does nothing if it does not run."""
         ...
 
-    def run_clip(self, motion: NDArray[np.int8], residual: NDArray[np.int8]) -> SpikingResult:
-        """int8 (T, H, W, 2) and (T, H, W, 3) graded events to the read-out and counts."""
+    def run_clip(self, *events: NDArray[np.int8]) -> SpikingResult:
+        """One array of graded events a stream, int8 (T, H, W, C), to the read-outs and counts."""
         ...
 
 

@@ -117,8 +117,8 @@ def cut_clip(gop: Gop, spec: InputSpec, *, crop: Crop | None = None, flip: bool 
     height. All are rounded half away from zero. The frame's own pixels count, not their shape on a screen.
 
     Args:
-        gop: accumulated or raw, at least `spec.timesteps` P-frames; further ones are left out.
-        spec: sizes.
+        gop: accumulated or raw as `spec` says, at least `spec.timesteps` P-frames; further ones are left out.
+        spec: sizes and form.
         crop: the box that is cut, in pixels of the 340x256 frame; the centre crop of `spec` if None.
         flip: mirror the clip left to right and negate motion x. To the bit the mirror image of the clip without
             it, so a second flip undoes the first.
@@ -127,7 +127,8 @@ def cut_clip(gop: Gop, spec: InputSpec, *, crop: Crop | None = None, flip: bool 
         The clip, (S, S); motion in pixels of the scaled frame.
 
     Raises:
-        ConfigError: the GOP has fewer P-frames than `spec.timesteps`, or the crop passes the frame's edge.
+        ConfigError: the GOP has fewer P-frames than `spec.timesteps` or is of the other form, or the crop passes the
+            frame's edge.
     """
     steps, height, width = gop.motion.shape[:3]
     if steps < spec.timesteps:
@@ -135,6 +136,12 @@ def cut_clip(gop: Gop, spec: InputSpec, *, crop: Crop | None = None, flip: bool 
             f"GOP {gop.index}: {steps} P-frames",
             f"input.timesteps = {spec.timesteps} needs as many",
             "read the GOPs with the same number of timesteps",
+        )
+    if gop.accumulated != spec.accumulated:
+        raise ConfigError(
+            f"GOP {gop.index}: accumulated = {gop.accumulated}",
+            f"input.accumulated = {spec.accumulated} needs the other form",
+            f"read the GOPs with accumulated={spec.accumulated}",
         )
     return _resample(gop, spec.timesteps, crop_box(width, height, spec, crop), spec.size, spec.size, flip)
 

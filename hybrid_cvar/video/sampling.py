@@ -70,7 +70,6 @@ def open_clips(
     spec: InputSpec | None = None,
     count: int = 8,
     *,
-    accumulated: bool = True,
     domain: str = "auto",
 ) -> ClipStream:
     """As `read_clips`, with the memory of one GOP."""
@@ -80,7 +79,7 @@ def open_clips(
     if is_stream(source):
         check_request(spec.timesteps, domain)
         infos: list[VideoInfo] = []
-        live = read_live_gops(source, spec.timesteps, accumulated=accumulated, domain=domain, on_info=infos.append)
+        live = read_live_gops(source, spec.timesteps, accumulated=spec.accumulated, domain=domain, on_info=infos.append)
         # What the stream is, is known once its first GOP is there.
         first = next(live)
         clips_of_stream = (cut_clip(gop, spec) for gop in islice(chain([first], live), count))
@@ -94,7 +93,7 @@ def open_clips(
         def is_due(position: int) -> bool:
             return taken < bisect_right(targets, position)
 
-        with closing(decode_gops(located, accumulated=accumulated, wanted=is_due)) as gops:
+        with closing(decode_gops(located, accumulated=spec.accumulated, wanted=is_due)) as gops:
             for gop in gops:
                 taken += 1
                 yield cut_clip(gop, spec)
@@ -111,7 +110,6 @@ def read_clips(
     spec: InputSpec | None = None,
     count: int = 8,
     *,
-    accumulated: bool = True,
     domain: str = "auto",
 ) -> SampledVideo:
     """Cut clips from the GOPs at the centres of `count` equal segments of a video (paper Sec. 4.1).
@@ -121,9 +119,8 @@ def read_clips(
 
     Args:
         source: the video; see `read_gops`.
-        spec: the model's input; 112x112 and T = 11 if None.
+        spec: the model's input, of accumulated or raw motion and residual; 112x112, T = 11, accumulated if None.
         count: clips wanted.
-        accumulated: as in `read_gops`.
         domain: as in `read_gops`.
 
     Returns:
@@ -133,5 +130,5 @@ def read_clips(
         UnsupportedVideoError, CorruptVideoError, ShortVideoError: as `read_gops`.
         ConfigError: `count` is not a positive whole number; as `read_gops`.
     """
-    stream = open_clips(source, spec, count, accumulated=accumulated, domain=domain)
+    stream = open_clips(source, spec, count, domain=domain)
     return SampledVideo(stream.info, stream.gops, tuple(stream.clips))

@@ -109,7 +109,7 @@ def test_torch_computes_the_same(bench):
 
     partition = TorchPartition(bench.partition, torch.contiguous_format)
     motion, residual = partition.run(tuple(partition.prepare(events) for events in bench.events[1]))
-    for membrane, expected in ((motion, bench.result.motion_membrane), (residual, bench.result.residual_membrane)):
+    for membrane, expected in zip((motion, residual), bench.result.readouts, strict=True):
         error = np.abs(membrane.permute(1, 2, 0).numpy() - expected)
         # Float keeps what the integers truncate, and now and then a spike more or less follows from that.
         assert np.median(error) < 64 and (error > 4096).mean() < 0.2

@@ -116,7 +116,7 @@ def compile_silent(small_checkpoint, output, **options):
     from hybrid_cvar.video import read_clips
 
     checkpoint = load_checkpoint(small_checkpoint)
-    checkpoint.state_dict["stm_motion.layers.0.neuron.threshold_value"] = torch.tensor([2000.0])
+    checkpoint.state_dict["stm.motion.layers.0.neuron.threshold_value"] = torch.tensor([2000.0])
     path = output.parent / "silent.pt"
     save_checkpoint(checkpoint, path)
     clips = lambda loaded: read_clips(SAMPLE_VIDEO, loaded.config.input, 1).clips  # noqa: E731

@@ -125,7 +125,7 @@ def test_a_file_that_compile_did_not_write_is_refused(copy):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda m: m.update(format_version=2), "bundle version 2"),
+        (lambda m: m.update(format_version=99), "bundle version 99"),
         (lambda m: m.update(format="zip"), "not a bundle"),
         (lambda m: m.pop("labels"), "labels"),
         (lambda m: m.update(labels=[]), "different names"),

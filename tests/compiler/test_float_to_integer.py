@@ -16,7 +16,7 @@ def edited(small_checkpoint):
     from hybrid_cvar.model import load_checkpoint
 
     model = load_checkpoint(small_checkpoint).build_model()
-    block = model.stm_motion.blocks[0]
+    block = model.stm["motion"].blocks[0]
     with torch.no_grad():
         weight = block.synapse.weight
         weight.fill_(0.5)
@@ -64,7 +64,7 @@ def test_every_channel_is_kept_where_channels_differ(small_checkpoint):
     config = load_checkpoint(small_checkpoint).config
     config = dataclasses.replace(config, stm=dataclasses.replace(config.stm, neuron_parameters="channel"))
     model = HybridCvarModel(config, 3)
-    neuron = model.stm_residual.blocks[1].neuron
+    neuron = model.stm["residual"].blocks[1].neuron
     with torch.no_grad():
         neuron.threshold_value.copy_(torch.tensor([0.25, 0.5, 1.0, 2.0]))
         neuron.leak_value.copy_(torch.tensor([1.0, 0.5, 0.25, 0.75]))
@@ -139,8 +139,9 @@ def test_a_file_that_reads_back_differently_fails(small_bundle, name):
 
     stm = load_bundle(small_bundle).stm
     _check_read_back(small_bundle, stm)
-    first, *rest = stm.motion.layers
+    motion, residual = stm.streams
+    first, *rest = motion.layers
     other = changed(first, **{name: "hard" if name == "reset" else int(getattr(first, name)) + 1})
-    written = StmSpec(StreamSpec("motion", (other, *rest)), stm.residual, stm.timesteps)
+    written = StmSpec((StreamSpec("motion", (other, *rest)), residual), stm.timesteps)
     with pytest.raises(ParityError, match="reads back differently"):
         _check_read_back(small_bundle, written)

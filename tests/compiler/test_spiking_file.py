@@ -12,6 +12,7 @@ from hybrid_cvar.compiler.spiking_file import read_spiking_file
 from hybrid_cvar.errors import BundleError
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec
 from hybrid_cvar.neuromorphic.reference import reference_layer, synaptic_sum
+from hybrid_cvar.records import STREAM_CHANNELS
 
 pytestmark = [pytest.mark.needs_compile, pytest.mark.needs_lava]
 
@@ -75,7 +76,7 @@ def a_model(neuron_parameters, reset):
         torch.manual_seed(3)
         model = HybridCvarModel(config, 3)
         with torch.no_grad():
-            for block in (*model.stm_motion.blocks, *model.stm_residual.blocks):
+            for block in (block for stm in model.stm.values() for block in stm.blocks):
                 block.neuron.threshold_value.mul_(0.5 + torch.rand_like(block.neuron.threshold_value))
                 block.neuron.leak_value.mul_(0.5 + 0.5 * torch.rand_like(block.neuron.leak_value))
     return model
@@ -107,12 +108,12 @@ def a_layer(rng, name, input_shape, *, graded, kernel, stride, padding, per_chan
     )
 
 
-def a_lopsided_stm(seed, per_channel):
+def a_lopsided_stm(seed, per_channel, depths=None):
     """Sides, kernels, strides and padding that all differ between the axes; streams of different depth."""
     rng = np.random.default_rng(seed)
     streams = []
-    for name, channels, depth in (("motion", 2, 1), ("residual", 3, 3)):
-        shape, layers = (11, 8, channels), []
+    for name, depth in (depths or {"motion": 1, "residual": 3}).items():
+        shape, layers = (11, 8, STREAM_CHANNELS[name]), []
         for index in range(depth):
             layers.append(
                 a_layer(
@@ -128,7 +129,7 @@ def a_lopsided_stm(seed, per_channel):
             )
             shape = layers[-1].output_shape
         streams.append(StreamSpec(name, tuple(layers)))
-    return StmSpec(streams[0], streams[1], TIMESTEPS)
+    return StmSpec(tuple(streams), TIMESTEPS)
 
 
 def write_stm(stm, path):
@@ -191,6 +192,51 @@ def test_what_is_written_is_read_back(tmp_path, neuron_parameters, reset):
                 np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
 
 
+@pytest.mark.parametrize("per_channel", [False, True], ids=["one threshold", "one a channel"])
+@pytest.mark.parametrize(
+    "depths",
+    [{"motion": 1, "residual": 3}, {"motion": 2}, {"residual": 3}, {"common": 2}],
+    ids=lambda depths: "+".join(depths),
+)
+def test_every_set_of_streams_is_read_back(tmp_path, depths, per_channel):
+    written = a_lopsided_stm(5, per_channel, depths)
+    write_stm(written, tmp_path / "spiking.h5")
+    read = read_spiking_file(tmp_path / "spiking.h5", TIMESTEPS)
+    assert [(stream.name, len(stream.layers)) for stream in read.streams] == list(depths.items())
+    for before, after in zip(written.streams, read.streams, strict=True):
+        for left, right in zip(before.layers, after.layers, strict=True):
+            for name in LAYER_FIELDS:
+                np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
+    with h5py.File(tmp_path / "spiking.h5") as file:
+        assert len(file["layer"]) == sum(2 + depth for depth in depths.values())
+
+
+def remove_all(file):
+    for name in list(file):
+        del file[name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda f: f.move("residual", "flow"), "holds 'flow', which is unknown"),
+        (lambda f: f.copy("residual", "common"), "not the chain"),
+        (lambda f: (f.__delitem__("layer"), f.copy("residual", "common")), "streams motion, residual, common"),
+        (lambda f: f.__delitem__("residual"), "not the chain"),
+        (lambda f: (f.__delitem__("layer"), f.move("residual", "common")), "streams motion, common"),
+        (lambda f: (f.__delitem__("layer"), f.__delitem__("motion"), f.move("residual", "motion")), "takes 3 channels"),
+        (lambda f: soft_link(f, "residual", "/nowhere"), "residual is missing or a link"),
+        (remove_all, "streams none"),
+    ],
+)
+def test_other_streams_are_refused(tmp_path, change, words):
+    write_stm(a_lopsided_stm(5, False), tmp_path / "spiking.h5")
+    with h5py.File(tmp_path / "spiking.h5", "r+") as file:
+        change(file)
+    with pytest.raises(BundleError, match=words):
+        read_spiking_file(tmp_path / "spiking.h5", TIMESTEPS)
+
+
 @pytest.mark.parametrize("stream", ["motion", "residual"])
 def test_the_documented_recipe_gives_the_engines_bits_on_stock_lava(tmp_path, monkeypatch, stream):
     stm = write_model(tmp_path / "spiking.h5")
@@ -206,19 +252,23 @@ def test_the_documented_recipe_gives_the_engines_bits_on_stock_lava(tmp_path, mo
     assert expected.spikes[2 * index].any()
     assert 0 < expected.spikes[2 * index + 1].sum() < expected.spikes[2 * index + 1].size
     np.testing.assert_array_equal(names["spikes"], expected.spikes[2 * index + 1])
-    membrane = (expected.motion_membrane, expected.residual_membrane)[index]
+    membrane = expected.readouts[index]
     assert membrane.any()
     np.testing.assert_array_equal(names["membrane"], membrane)
 
 
 @pytest.mark.filterwarnings("ignore:Reset is not supported with Sigma Delta")  # the markers, which hold no state
 @pytest.mark.parametrize("per_channel", [False, True], ids=["one threshold", "one a channel"])
-@pytest.mark.parametrize("stream", ["motion", "residual"])
-def test_clips_one_behind_the_other_on_stock_lava(tmp_path, stream, per_channel):
+@pytest.mark.parametrize(
+    ("stream", "depths"),
+    [("motion", None), ("residual", None), ("residual", {"residual": 2}), ("common", {"common": 2})],
+    ids=["motion of both", "residual of both", "residual", "common"],
+)
+def test_clips_one_behind_the_other_on_stock_lava(tmp_path, stream, depths, per_channel):
     """Lopsided layers, so that an axis, a flip or a clip's first step taken wrongly shows."""
-    stm = a_lopsided_stm(11, per_channel)
+    stm = a_lopsided_stm(11, per_channel, depths)
     write_stm(stm, tmp_path / "spiking.h5")
-    layers = getattr(stm, stream)
+    (layers,) = (each for each in stm.streams if each.name == stream)
     clips = [a_clip(layers, seed) for seed in range(3)]
     expected = [run_in_reference(layers, clip) for clip in clips]
     assert max(largest for _, _, largest in expected) < 2**17
@@ -232,8 +282,8 @@ def test_clips_one_behind_the_other_on_stock_lava(tmp_path, stream, per_channel)
 def test_the_reset_of_netx_is_what_clears_a_clip(tmp_path):
     stm = a_lopsided_stm(11, False)
     write_stm(stm, tmp_path / "spiking.h5")
-    clips = [a_clip(stm.motion, seed) for seed in range(2)]
-    expected = np.concatenate([run_in_reference(stm.motion, clip)[0] for clip in clips])
+    clips = [a_clip(stm.streams[0], seed) for seed in range(2)]
+    expected = np.concatenate([run_in_reference(stm.streams[0], clip)[0] for clip in clips])
     spikes, _ = run_on_stock_lava(netx_network(tmp_path / "spiking.h5", "motion"), np.concatenate(clips))
     np.testing.assert_array_equal(spikes[:TIMESTEPS], expected[:TIMESTEPS])
     assert (spikes[TIMESTEPS:] != expected[TIMESTEPS:]).any()
@@ -309,7 +359,7 @@ def test_a_file_without_the_chain_is_read(tmp_path):
     with h5py.File(tmp_path / "spiking.h5", "r+") as file:
         del file["layer"]
     read = read_spiking_file(tmp_path / "spiking.h5", TIMESTEPS)
-    np.testing.assert_array_equal(read.residual.layers[1].weight, written.residual.layers[1].weight)
+    np.testing.assert_array_equal(read.streams[1].layers[1].weight, written.streams[1].layers[1].weight)
 
 
 @pytest.mark.parametrize("name", ["CUBA", "LOIHI"])
@@ -318,9 +368,10 @@ def test_both_of_slayers_names_of_stock_lif_reset_hard(tmp_path, name):
     with h5py.File(tmp_path / "spiking.h5", "r+") as file:
         del file["motion/layer/1/neuron/type"]
         file["motion/layer/1/neuron/type"] = name
-    layers = read_spiking_file(tmp_path / "spiking.h5", TIMESTEPS).motion.layers
+    layers = read_spiking_file(tmp_path / "spiking.h5", TIMESTEPS).streams[0].layers
     assert [layer.reset for layer in layers] == ["hard", "soft"]
 
 
 def test_the_shipped_file_is_read():
-    assert read_spiking_file(DEFAULT_BUNDLE / "spiking.h5", 11).motion.layers
+    streams = read_spiking_file(DEFAULT_BUNDLE / "spiking.h5", 11).streams
+    assert [stream.name for stream in streams] == ["motion", "residual"]

@@ -94,8 +94,8 @@ def test_an_unknown_tensor(small_checkpoint):
     from hybrid_cvar.model import load_checkpoint
 
     checkpoint = load_checkpoint(small_checkpoint)
-    checkpoint.state_dict["stm_motion.layers.0.neuron.gain"] = torch.ones(1)
-    with pytest.raises(CheckpointError, match=r"stm_motion\.layers\.0\.neuron\.gain"):
+    checkpoint.state_dict["stm.motion.layers.0.neuron.gain"] = torch.ones(1)
+    with pytest.raises(CheckpointError, match=r"stm\.motion\.layers\.0\.neuron\.gain"):
         checkpoint.build_model()
 
 

@@ -20,6 +20,8 @@ def make_trace() -> Callable[..., Trace]:
             model="tiny",
             trained=True,
             engine="native",
+            provider="cpu",
+            precision="fp32",
             labels=("push", "pull"),
             clip_pts_seconds=tuple(float(i) for i in range(clips)),
             clip_logits=np.zeros((clips, 2), np.float32),

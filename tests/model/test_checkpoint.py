@@ -39,7 +39,7 @@ def test_a_checkpoint_of_before_there_was_a_choice_has_one_soft_threshold_a_laye
     path = tmp_path / "old.pt"
     torch.save(content, path)
     assert load_checkpoint(path).config == load_checkpoint(small_checkpoint).config
-    neuron = load_checkpoint(path).build_model().stm_motion.blocks[0].neuron
+    neuron = load_checkpoint(path).build_model().stm["motion"].blocks[0].neuron
     assert (neuron.reset, neuron.threshold_value.shape) == ("soft", (1,))
 
 
@@ -50,10 +50,10 @@ def test_thresholds_and_leaks_of_channels_are_saved(small_checkpoint, tmp_path):
     )
     model = HybridCvarModel(config, len(old.labels))
     with torch.no_grad():
-        model.stm_residual.blocks[1].neuron.threshold_value.copy_(torch.tensor([0.5, 1.0, 2.0, 4.0]))
+        model.stm["residual"].blocks[1].neuron.threshold_value.copy_(torch.tensor([0.5, 1.0, 2.0, 4.0]))
     path = tmp_path / "channels.pt"
     save_checkpoint(Checkpoint(config, old.labels, model.state_dict(), trained=False), path)
-    neuron = load_checkpoint(path).build_model().stm_residual.blocks[1].neuron
+    neuron = load_checkpoint(path).build_model().stm["residual"].blocks[1].neuron
     assert neuron.reset == "hard"
     assert neuron.threshold_integer.tolist() == [32, 64, 128, 256]
     with pytest.raises(CheckpointError, match="do not fit"):
@@ -109,7 +109,9 @@ def test_refusals(small_checkpoint, tmp_path, change, words):
         load_checkpoint(path)
 
 
-@pytest.mark.parametrize("change", [lambda s: s.pop("ann.position.place"), lambda s: s.update(extra=torch.zeros(1))])
+@pytest.mark.parametrize(
+    "change", [lambda s: s.pop("ann.context.position.place"), lambda s: s.update(extra=torch.zeros(1))]
+)
 def test_tensors_that_do_not_fit_are_refused(small_checkpoint, change):
     loaded = load_checkpoint(small_checkpoint)
     state = dict(loaded.state_dict)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hybrid_cvar.neuromorphic import ConvLifSpec, StmSpec, StreamSpec
+from hybrid_cvar.records import STREAM_CHANNELS
 
 
 def _layer(rng, name, input_shape, channels, *, graded, reset="soft", kernel=(3, 3), stride=(2, 1), padding=(1, 0)):
@@ -22,14 +23,14 @@ def _layer(rng, name, input_shape, channels, *, graded, reset="soft", kernel=(3,
     )
 
 
-def _stm(seed=0, *, height=10, width=13, timesteps=5, reset="soft"):
+def _stm(seed=0, *, names=("motion", "residual"), height=10, width=13, timesteps=5, reset="soft"):
     rng = np.random.default_rng(seed)
     streams = []
-    for name, channels in (("motion", 2), ("residual", 3)):
-        first = _layer(rng, f"{name}.0", (height, width, channels), 4, graded=True, reset=reset)
+    for name in names:
+        first = _layer(rng, f"{name}.0", (height, width, STREAM_CHANNELS[name]), 4, graded=True, reset=reset)
         second = _layer(rng, f"{name}.1", first.output_shape, 3, graded=False, reset=reset, kernel=(2, 3))
         streams.append(StreamSpec(name, (first, second)))
-    return StmSpec(streams[0], streams[1], timesteps)
+    return StmSpec(tuple(streams), timesteps)
 
 
 def _clip(stm, seed):

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from hybrid_cvar.errors import ConfigError, LavaError
+from hybrid_cvar.errors import ConfigError, EngineError, LavaError
 from hybrid_cvar.neuromorphic import NativeStm
 from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
 from hybrid_cvar.neuromorphic.reference import synaptic_sum
@@ -72,10 +72,9 @@ def nothing_left_behind():
 
 
 def assert_same(left, right):
-    np.testing.assert_array_equal(left.motion_membrane, right.motion_membrane)
-    np.testing.assert_array_equal(left.residual_membrane, right.residual_membrane)
-    for a, b in zip((*left.spikes, *left.membranes), (*right.spikes, *right.membranes), strict=True):
-        np.testing.assert_array_equal(a, b)
+    for kind in ("readouts", "spikes", "membranes"):
+        for a, b in zip(getattr(left, kind), getattr(right, kind), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("reset", ["soft", "hard"])
@@ -92,6 +91,33 @@ def test_every_form_gives_the_native_bits_for_every_clip(make_stm, make_clip, fo
                 assert expected.counts == actual.counts
 
 
+@pytest.mark.parametrize("names", [("motion",), ("residual",), ("common",)], ids="+".join)
+@pytest.mark.parametrize(
+    ("form", "record"), [("streams", True), ("streams", False), ("layers", True), ("layers", False), ("stock", True)]
+)
+def test_a_partition_of_one_stream_gives_the_native_bits(make_stm, make_clip, names, form, record):
+    stm = make_stm(5, names=names)
+    with NativeStm(stm, record=record) as native, lava_stm(stm, form=form, record=record) as lava:
+        for seed in range(3):
+            clip = make_clip(stm, seed)
+            expected, actual = native.run_clip(*clip), lava.run_clip(*clip)
+            assert len(actual.readouts) == 1 and all(layer.spikes_out for layer in expected.counts)
+            assert_same(expected, actual)
+            assert actual.counts == (() if form == "stock" else expected.counts)
+
+
+def test_a_clip_of_another_number_of_streams_is_refused_and_the_next_one_runs(make_stm, make_clip):
+    stm = make_stm(names=("common",))
+    clip = make_clip(stm, 0)
+    with lava_stm(stm) as lava:
+        for wrong in ((), (*clip, *clip)):
+            with pytest.raises(EngineError, match=f"{len(wrong)} arrays; one is needed for every stream: common"):
+                lava.run_clip(*wrong)
+        with pytest.raises(EngineError, match="common events"):
+            lava.run_clip(*make_clip(make_stm(names=("motion",)), 0))
+        assert lava.run_clip(*clip).counts
+
+
 @pytest.mark.parametrize("reset", ["soft", "hard"])
 def test_the_float_model_is_the_float_equations(make_stm, make_clip, reset):
     stm = make_stm(5, reset=reset)
@@ -99,7 +125,7 @@ def test_the_float_model_is_the_float_equations(make_stm, make_clip, reset):
     with lava_stm(stm, form="float", record=True) as lava:
         result = lava.run_clip(*clip)
     passing = clip[0]
-    for index, layer in enumerate(stm.motion.layers):
+    for index, layer in enumerate(stm.streams[0].layers):
         u, o, spikes = np.zeros(layer.output_shape), np.zeros(layer.output_shape), []
         for events in passing:
             z = synaptic_sum(layer.weight, events, layer.output_shape, layer.stride, layer.padding)
@@ -110,7 +136,7 @@ def test_the_float_model_is_the_float_equations(make_stm, make_clip, reset):
         passing = np.stack(spikes)
         np.testing.assert_array_equal(result.spikes[index], passing)
         assert result.counts[index].spikes_out == passing.sum()
-    np.testing.assert_array_equal(result.motion_membrane, np.rint(u * 4096))
+    np.testing.assert_array_equal(result.readouts[0], np.rint(u * 4096))
 
 
 def test_an_unknown_form_is_refused(make_stm):

@@ -1,10 +1,13 @@
 """A layer that no engine could run exactly is refused when it is made."""
 
+import re
+
 import numpy as np
 import pytest
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.neuromorphic import ConvLifSpec, StmSpec, StreamSpec
+from hybrid_cvar.records import STREAM_CHANNELS
 
 
 def spec(**changes):
@@ -70,6 +73,36 @@ def test_streams_must_chain():
         StreamSpec("motion", ())
     with pytest.raises(ConfigError, match="graded events"):
         StreamSpec("motion", (spec(),))
-    stream = StreamSpec("motion", (first,))
     with pytest.raises(ConfigError, match="timesteps"):
-        StmSpec(stream, stream, 0)
+        StmSpec((StreamSpec("motion", (first,)),), 0)
+
+
+def stream(name, channels=None):
+    channels = channels or STREAM_CHANNELS.get(name, 2)
+    weight = np.full((3, channels, 3, 3), 4, dtype=np.int32)
+    return StreamSpec(name, (spec(input_shape=(8, 9, channels), weight=weight, graded_input=True),))
+
+
+@pytest.mark.parametrize("names", [("motion",), ("residual",), ("motion", "residual"), ("common",)])
+def test_partitions_of_every_set_of_streams(names):
+    assert tuple(each.name for each in StmSpec(tuple(stream(name) for name in names), 5).streams) == names
+
+
+@pytest.mark.parametrize(
+    ("streams", "words"),
+    [
+        ((), "streams none; must be motion, residual; or motion; or residual; or common"),
+        ((stream("flow"),), "stream 'flow'; must be one of motion, residual, common"),
+        ((stream("residual"), stream("motion")), "streams residual, motion; must be motion, residual"),
+        ((stream("motion"), stream("motion")), "streams motion, motion"),
+        ((stream("motion"), stream("common")), "streams motion, common"),
+        ((stream("motion"), stream("residual"), stream("common")), "streams motion, residual, common"),
+        ((stream("motion", 3),), "stream motion: motion.0 takes 3 channels; its events have 2"),
+        ((stream("motion"), stream("residual", 2)), "takes 2 channels; its events have 3"),
+        ((stream("common", 3),), "takes 3 channels; its events have 5"),
+    ],
+)
+def test_other_streams_are_refused(streams, words):
+    with pytest.raises(ConfigError, match=re.escape(words)) as caught:
+        StmSpec(streams, 5)
+    assert caught.value.rule and caught.value.remedy

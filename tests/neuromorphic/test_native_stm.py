@@ -160,20 +160,21 @@ def test_clips_do_not_leak_into_each_other(make_stm, make_clip):
         after = engine.run_clip(*second)
     with NativeStm(stm, record=True) as engine:
         alone = engine.run_clip(*second)
-    np.testing.assert_array_equal(after.motion_membrane, alone.motion_membrane)
-    np.testing.assert_array_equal(after.residual_membrane, alone.residual_membrane)
+    for left, right in zip(after.readouts, alone.readouts, strict=True):
+        np.testing.assert_array_equal(left, right)
     assert after.counts == alone.counts
 
 
-def test_layers_feed_each_other_without_delay(make_stm, make_clip):
-    stm = make_stm(3)
+@pytest.mark.parametrize("names", [("motion", "residual"), ("motion",), ("residual",), ("common",)], ids="+".join)
+def test_layers_feed_each_other_without_delay(make_stm, make_clip, names):
+    stm = make_stm(4, names=names)
     clip = make_clip(stm, 4)
     with NativeStm(stm, record=True) as engine:
         result = engine.run_clip(*clip)
-    for stream, events, spikes, membrane in (
-        (stm.motion, clip[0], result.spikes[:2], result.motion_membrane),
-        (stm.residual, clip[1], result.spikes[2:], result.residual_membrane),
-    ):
+    assert [layer.name for layer in result.counts] == [f"{name}.{index}" for name in names for index in range(2)]
+    assert len(result.readouts) == len(names) and len(result.spikes) == 2 * len(names)
+    for index, (stream, events, membrane) in enumerate(zip(stm.streams, clip, result.readouts, strict=True)):
+        spikes = result.spikes[2 * index : 2 * index + 2]
         first, _ = reference_layer(stream.layers[0], events)
         second, membranes = reference_layer(stream.layers[1], first)
         np.testing.assert_array_equal(spikes[0], first)
@@ -181,16 +182,21 @@ def test_layers_feed_each_other_without_delay(make_stm, make_clip):
         np.testing.assert_array_equal(membrane, membranes[-1])
         assert first.any()
         assert second.any()
+        counted = [(layer.events_in, layer.spikes_out) for layer in result.counts[2 * index : 2 * index + 2]]
+        assert counted == [(np.count_nonzero(events), first.sum()), (first.sum(), second.sum())]
 
 
 def test_wrong_events_are_refused(make_stm, make_clip):
     stm = make_stm()
     motion, residual = make_clip(stm, 0)
     with NativeStm(stm) as engine:
-        with pytest.raises(ValueError, match="motion events"):
+        with pytest.raises(EngineError, match="motion events"):
             engine.run_clip(motion[:-1], residual)
-        with pytest.raises(ValueError, match="residual events"):
+        with pytest.raises(EngineError, match="residual events"):
             engine.run_clip(motion, residual.astype(np.int16))
+        for clip in ((), (motion,), (motion, residual, residual)):
+            with pytest.raises(EngineError, match=f"{len(clip)} arrays; one is needed for every stream: motion, res"):
+                engine.run_clip(*clip)
     with pytest.raises(EngineError, match="not running"):
         engine.run_clip(motion, residual)
 
@@ -202,8 +208,7 @@ def test_streams_may_differ_in_size(make_clip):
         weight = rng.integers(-8, 8, (outputs, channels, 3, 3), dtype=np.int32) * 2
         return StreamSpec(name, (ConvLifSpec(name, (6, 6, channels), weight, (1, 1), (1, 1), 100, 100, "soft", True),))
 
-    stm = StmSpec(one("motion", 2, 5), one("residual", 3, 2), 3)
+    stm = StmSpec((one("motion", 2, 5), one("residual", 3, 2)), 3)
     with NativeStm(stm) as engine:
         result = engine.run_clip(*make_clip(stm, 0))
-    assert result.motion_membrane.shape == (6, 6, 5)
-    assert result.residual_membrane.shape == (6, 6, 2)
+    assert [membrane.shape for membrane in result.readouts] == [(6, 6, 5), (6, 6, 2)]

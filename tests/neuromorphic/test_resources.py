@@ -38,7 +38,7 @@ def stm(size, *, stride=1, channels=16, timesteps=11, kernel=3):
         first = layer(f"{name}.0", (size, size, channels_in), channels, stride=step, padding=pad, kernel=kernel)
         second = layer(f"{name}.1", first.output_shape, channels, stride=step, padding=pad, kernel=kernel)
         streams.append(StreamSpec(name, (first, second)))
-    return StmSpec(*streams, timesteps)
+    return StmSpec(tuple(streams), timesteps)
 
 
 def test_counts_of_a_layer_worked_out_by_hand():
@@ -116,79 +116,77 @@ def test_graded_input_is_refused_on_loihi_1_alone():
 SMALL = ChipCapacities("Small", ("nothing",), of(2), neurons_a_core=of(6))
 
 
+def one_stream(*layers):
+    return StmSpec((StreamSpec("motion", layers),), 1)
+
+
 def fit(chip, **changes):
-    given = layer(shape=(4, 4, 1), channels=3, kernel=1, padding=(0, 0), **changes)
-    stream = StreamSpec("motion", (given,))
-    return fit_chip(StmSpec(stream, stream, 1), chip)
+    return fit_chip(one_stream(layer(shape=(4, 4, 2), channels=3, kernel=1, padding=(0, 0), **changes)), chip)
 
 
 def test_every_limit_bounds_the_tile():
-    """4x4x1 -> 3, kernel 1: 48 neurons, 1 synapse and 1 bit each, 16 inputs."""
+    """4x4x2 -> 3, kernel 1: 48 neurons, 2 synapses each, 32 inputs."""
     assert fit(SMALL).layers[0].tiled == 48 // 6
-    assert fit(SMALL).cores_at_least == 16
-    assert fit(SMALL).chips_at_least == fit(SMALL).chips_tiled == 8
-    inputs = fit(replace(SMALL, neurons_a_core=None, input_axons_a_core=of(4))).layers[0]
+    assert fit(SMALL).cores_at_least == 8
+    assert fit(SMALL).chips_at_least == fit(SMALL).chips_tiled == 4
+    inputs = fit(replace(SMALL, neurons_a_core=None, input_axons_a_core=of(8))).layers[0]
     assert (inputs.tiled, inputs.at_least, inputs.at_least_for, inputs.tiled_for) == (
         4,
         4,
         "input axons",
         "input axons",
     )
-    memory = fit(replace(SMALL, neurons_a_core=None, memory_a_core=of(3 * 6 + 6))).layers[0]
-    assert memory.tiled == 8, "3 bytes of state a neuron, 8 bits of weight"
-    weights = fit(replace(SMALL, neurons_a_core=None, synapse_memory_a_core=of(12))).layers[0]
+    memory = fit(replace(SMALL, neurons_a_core=None, memory_a_core=of(3 * 6 + 2 * 6))).layers[0]
+    assert memory.tiled == 8, "3 bytes of state a neuron, 8 bits a weight"
+    weights = fit(replace(SMALL, neurons_a_core=None, synapse_memory_a_core=of(24))).layers[0]
     assert (weights.tiled, weights.tiled_for, weights.at_least) == (4, "synapse memory", 1)
     assert fit(ChipCapacities("Endless", ("all",), of(1))).layers[0].tiled == 1
 
 
 def test_a_tile_within_the_map_reads_more_than_one_at_its_edge():
-    """9x9, kernel 3, padding 1: a 3x3 tile reads 4x4 inputs in a corner and 5x5 in the middle."""
-    stream = StreamSpec("motion", (layer(shape=(9, 9, 1), channels=1),))
-    chip = ChipCapacities("Small", ("nothing",), of(2), input_axons_a_core=of(25))
-    assert fit_chip(StmSpec(stream, stream, 1), chip).layers[0].tile == (3, 3, 1)
-    less = replace(chip, input_axons_a_core=of(24))
-    assert fit_chip(StmSpec(stream, stream, 1), less).layers[0].tiled > 9
+    """9x9x2, kernel 3, padding 1: a 3x3 tile reads 4x4x2 inputs in a corner and 5x5x2 in the middle."""
+    partition = one_stream(layer(shape=(9, 9, 2), channels=1))
+    chip = ChipCapacities("Small", ("nothing",), of(2), input_axons_a_core=of(50))
+    assert fit_chip(partition, chip).layers[0].tile == (3, 3, 1)
+    less = replace(chip, input_axons_a_core=of(49))
+    assert fit_chip(partition, less).layers[0].tiled > 9
 
 
 def test_output_axons_are_counted_by_listening_core():
     """A 3x3 kernel behind: an output at a tile's edge is sent to every core that reads it."""
-    first = layer("motion.0", (6, 6, 1), 2, kernel=1, padding=(0, 0))
-    second = layer("motion.1", (6, 6, 2), 1)
-    stream = StreamSpec("motion", (first, second))
+    first = layer("motion.0", (6, 6, 2), 2, kernel=1, padding=(0, 0))
+    partition = one_stream(first, layer("motion.1", (6, 6, 2), 1))
     chip = ChipCapacities("Small", ("nothing",), of(2), input_axons_a_core=of(32), output_axons_a_core=of(32))
-    fitted = fit_chip(StmSpec(stream, stream, 1), chip)
+    fitted = fit_chip(partition, chip)
     assert fitted.layers[1].tile == (3, 3, 1), "its 3x3 outputs read 4x4x2 inputs, one side being padding"
     # listeners along a side are 1 1 2 2 1 1: a tile of 3x3x2 sends (1 + 1 + 2) ** 2 * 2 = 32
     assert fitted.layers[0].tile == (3, 3, 2)
     assert fitted.layers[0].tiled_for == "output axons"
-    tighter = fit_chip(StmSpec(stream, stream, 1), replace(chip, output_axons_a_core=of(31)))
+    tighter = fit_chip(partition, replace(chip, output_axons_a_core=of(31)))
     assert tighter.layers[0].tiled > 4
 
 
 def test_channels_that_are_split_listen_apiece():
     """1x1 maps of 4 and 6 channels, 2 neurons a core: every neuron of the first is sent to 3 cores."""
-    first = layer("motion.0", (1, 1, 1), 4, kernel=1, padding=(0, 0))
-    second = layer("motion.1", (1, 1, 4), 6, kernel=1, padding=(0, 0))
-    stream = StreamSpec("motion", (first, second))
+    first = layer("motion.0", (1, 1, 2), 4, kernel=1, padding=(0, 0))
+    partition = one_stream(first, layer("motion.1", (1, 1, 4), 6, kernel=1, padding=(0, 0)))
     chip = ChipCapacities("Small", ("nothing",), of(2), neurons_a_core=of(2), output_axons_a_core=of(5))
-    fitted = fit_chip(StmSpec(stream, stream, 1), chip)
-    assert [bound.tiled for bound in fitted.layers[:2]] == [4, 3]
-    assert fit_chip(StmSpec(stream, stream, 1), replace(chip, output_axons_a_core=of(6))).layers[0].tiled == 2
+    assert [bound.tiled for bound in fit_chip(partition, chip).layers] == [4, 3]
+    assert fit_chip(partition, replace(chip, output_axons_a_core=of(6))).layers[0].tiled == 2
 
 
 def test_chips_follow_from_cores_neurons_and_synapses():
-    """One core a layer; 2 layers of 60 neurons, 780 connections and 54 weights."""
-    stream = StreamSpec("motion", (layer(),))
+    """One core; a layer of 60 neurons, 780 connections and 54 weights."""
     chip = ChipCapacities("Small", ("nothing",), of(2))
 
     def chips(**limit):
-        fitted = fit_chip(StmSpec(stream, stream, 1), replace(chip, **limit))
+        fitted = fit_chip(one_stream(layer()), replace(chip, **limit))
         return fitted.chips_at_least, fitted.chips_tiled
 
     assert chips() == (1, 1)
-    assert chips(neurons_a_chip=of(119)) == (2, 2)
-    assert chips(synapses_a_chip=of(1559)) == (1, 2), "unrolled: 1560 connections"
-    assert chips(synapses_a_chip=of(107)) == (2, 15), "stored once: 108 weights"
+    assert chips(neurons_a_chip=of(59)) == (2, 2)
+    assert chips(synapses_a_chip=of(779)) == (1, 2), "unrolled: 780 connections"
+    assert chips(synapses_a_chip=of(53)) == (2, 15), "stored once: 54 weights"
 
 
 @pytest.mark.parametrize(
@@ -200,20 +198,43 @@ def test_chips_follow_from_cores_neurons_and_synapses():
         ({"weight_bits": of(7)}, "weights have 8 bits", "at most 7"),
         ({"state_a_neuron": of(2)}, "has 3 bytes of state", "at most 2"),
         ({"spike_bits": of(7)}, "carry 8 bits", "at most 7"),
-        ({"chips_a_system": of(1)}, "at least 2 chips", "the largest system has 1"),
     ],
 )
 def test_a_broken_limit_has_value_rule_and_remedy(limit, found, rule):
-    stream = StreamSpec("motion", (layer(),))
+    partition = one_stream(layer())
     chip = replace(ChipCapacities("Small", ("nothing",), of(1)), **limit)
-    violations = fit_chip(StmSpec(stream, stream, 1), chip).violations
-    assert len(violations) == (1 if "chips_a_system" in limit else 2)
-    assert found in violations[0].found
-    assert rule in violations[0].rule
-    assert violations[0].remedy
+    (violation,) = fit_chip(partition, chip).violations
+    assert found in violation.found
+    assert rule in violation.rule
+    assert violation.remedy
     key = next(iter(limit))
     just = replace(chip, **{key: of(limit[key].value + 1)})
-    assert fit_chip(StmSpec(stream, stream, 1), just).violations == ()
+    assert fit_chip(partition, just).violations == ()
+
+
+def test_the_cores_of_all_streams_need_chips():
+    """A core a stream, a core a chip."""
+    streams = tuple(StreamSpec(name, (layer(f"{name}.0", (4, 5, n)),)) for name, n in (("motion", 2), ("residual", 3)))
+    partition = StmSpec(streams, 1)
+    chip = ChipCapacities("Small", ("nothing",), of(1), chips_a_system=of(1))
+    (violation,) = fit_chip(partition, chip).violations
+    assert "at least 2 chips" in violation.found and "the largest system has 1" in violation.rule and violation.remedy
+    assert fit_chip(partition, replace(chip, chips_a_system=of(2))).violations == ()
+    assert fit_chip(StmSpec(streams[:1], 1), chip).violations == ()
+
+
+def test_the_common_stream_is_counted():
+    """224x224, 5 -> 16 -> 16: one first layer of motion's and the residual's inputs."""
+    first = layer("common.0", (224, 224, 5), 16)
+    report = report_resources(
+        StmSpec((StreamSpec("common", (first, layer("common.1", first.output_shape, 16))),), 11),
+        [load_capacities("loihi-2")],
+    )
+    assert [each.name for each in report.layers] == ["common.0", "common.1"]
+    assert [each.synapses for each in report.layers] == [670 * 670 * 16 * n for n in (5, 16)]
+    assert [each.fan_in for each in report.layers] == [45, 144]
+    assert [each.output_axons for each in report.layers] == [224 * 224 * 16, 0]
+    assert report.chips[0].cores_at_least == 2 * 103
 
 
 def test_every_violation_is_listed_at_once_and_a_layer_without_a_tile_has_no_total():
@@ -229,11 +250,9 @@ def test_every_violation_is_listed_at_once_and_a_layer_without_a_tile_has_no_tot
 
 
 def test_no_tile_at_all_is_a_violation():
-    first = layer("motion.0", (6, 6, 1), 1, kernel=1, padding=(0, 0))
-    second = layer("motion.1", (6, 6, 1), 1)
-    stream = StreamSpec("motion", (first, second))
+    partition = one_stream(layer("motion.0", (6, 6, 2), 1, kernel=1, padding=(0, 0)), layer("motion.1", (6, 6, 1), 1))
     chip = ChipCapacities("Small", ("nothing",), of(2), neurons_a_core=of(1), output_axons_a_core=of(8))
-    fitted = fit_chip(StmSpec(stream, stream, 1), chip)
+    fitted = fit_chip(partition, chip)
     assert {finding.found for finding in fitted.violations} == {"no tile keeps every limit of a core"}
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hybrid_cvar.fixed_point import SYNAPSE_MAX
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec
 from hybrid_cvar.neuromorphic.reference import reference_layer, synaptic_sum
+from hybrid_cvar.records import STREAM_CHANNELS
 
 THRESHOLDS = (0, 1, 300, 6000, 2**17 - 1)
 DECAYS = (0, 1, 2048, 4095)
@@ -52,16 +53,16 @@ def layers(draw, name, input_shape, graded):
 
 @st.composite
 def partitions(draw):
-    """Two streams of one to three layers, so that a layer of either kind of input is read out."""
+    """One stream or two, of one to three layers, so that a layer of either kind of input is read out."""
     streams = []
-    for name in ("motion", "residual"):
-        shape = tuple(draw(st.integers(1, largest)) for largest in (9, 11, 4))
+    for name in draw(st.sampled_from([("motion", "residual"), ("motion",), ("residual",), ("common",)])):
+        shape = (draw(st.integers(1, 9)), draw(st.integers(1, 11)), STREAM_CHANNELS[name])
         chain = []
         for index in range(draw(st.integers(1, 3))):
             chain.append(draw(layers(f"{name}.{index}", shape, graded=index == 0)))
             shape = chain[-1].output_shape
         streams.append(StreamSpec(name, tuple(chain)))
-    return StmSpec(streams[0], streams[1], draw(st.integers(1, 6)))
+    return StmSpec(tuple(streams), draw(st.integers(1, 6)))
 
 
 @st.composite
@@ -84,7 +85,7 @@ def workloads(draw):
 
 
 def specified(stm, clip):
-    """(spikes, membranes) of every layer, motion first, int8 and int32 (T, h, w, C)."""
+    """(spikes, membranes) of every layer, stream by stream, int8 and int32 (T, h, w, C)."""
     recorded = []
     for stream, passing in zip(stm.streams, clip, strict=True):
         for layer in stream.layers:
@@ -94,8 +95,8 @@ def specified(stm, clip):
 
 
 def read_outs(stm, recorded):
-    depth = len(stm.motion.layers)
-    return recorded[depth - 1][1][-1], recorded[-1][1][-1]
+    ends = np.cumsum([len(stream.layers) for stream in stm.streams]) - 1
+    return [recorded[end][1][-1] for end in ends]
 
 
 def delayed(clip, steps):
@@ -105,9 +106,7 @@ def delayed(clip, steps):
 
 def assert_as_specified(stm, clip, result):
     expected = specified(stm, clip)
-    for given_values, want in zip(
-        (result.motion_membrane, result.residual_membrane), read_outs(stm, expected), strict=True
-    ):
+    for given_values, want in zip(result.readouts, read_outs(stm, expected), strict=True):
         np.testing.assert_array_equal(given_values, want)
     if result.spikes:
         assert len(result.spikes) == len(result.membranes) == len(expected)
@@ -148,19 +147,21 @@ def test_the_native_engine_is_the_specification(record):
 
 @pytest.mark.parametrize("record", [False, True], ids=["whole clips", "step by step"])
 def test_the_native_engine_at_the_largest_synaptic_sums(record):
-    """Sums as large as a layer may reach, of either sign, with and without every other input."""
+    """Sums as large as a layer may reach, of either sign; kernels side by side, each on inputs mostly alike."""
     rng = np.random.default_rng(2)
-    streams = []
-    for name, reset, signs in (("motion", "soft", (1, -1)), ("residual", "hard", (-1, 1))):
-        weight = np.stack([np.full((255, 1, 1), 254 if sign > 0 else -256, dtype=np.int32) for sign in signs])
-        layer = ConvLifSpec(name, (5, 4, 255), weight, (1, 1), (0, 0), 2**17 - 1, 100, reset, graded_input=True)
+    streams, clip = [], []
+    for name, reset, signs, kernel in (("motion", "soft", (1, -1), (9, 14)), ("residual", "hard", (-1, 1), (5, 17))):
+        channels = STREAM_CHANNELS[name]
+        weight = np.stack([np.full((channels, *kernel), 254 if sign > 0 else -256, dtype=np.int32) for sign in signs])
+        shape = (5 * kernel[0], 4 * kernel[1], channels)
+        layer = ConvLifSpec(name, shape, weight, kernel, (0, 0), 2**17 - 1, 100, reset, graded_input=True)
         streams.append(StreamSpec(name, (layer,)))
-    stm = StmSpec(streams[0], streams[1], 5)
-    shape = (5, 5, 4, 255)
-    clip = [(rng.choice([-128, 127], (5, 5, 4, 1)) * (rng.random(shape) < 0.9)).astype(np.int8) for _ in streams]
-    clip[0][:, 0] = -128
-    z = synaptic_sum(streams[0].layers[0].weight, clip[0][0], (5, 4, 2), (1, 1), (0, 0))
-    assert np.abs(z).max() == 255 * 256 * 128 > 0.99 * SYNAPSE_MAX
+        alike = np.kron(rng.choice([-128, 127], (5, 5, 4, 1)), np.ones((1, *kernel, 1), dtype=np.int64))
+        clip.append((alike * (rng.random((5, *shape)) < 0.9)).astype(np.int8))
+        clip[-1][:, : kernel[0]] = -128
+        z = synaptic_sum(weight, clip[-1][0], (5, 4, 2), kernel, (0, 0))
+        assert np.abs(z).max() == weight[0].size * 256 * 128 > 0.98 * SYNAPSE_MAX
+    stm = StmSpec(tuple(streams), 5)
     with NativeStm(stm, record=record) as native:
         assert_runs_as_specified(native, stm, [tuple(clip)], record)
 
@@ -220,7 +221,7 @@ def test_every_form_of_the_lava_engine_at_the_rails(form, record, reset):
         first = a_layer_at_the_rails(rng, f"{name}.0", (7, 10, channels), reset)
         second = a_layer_at_the_rails(rng, f"{name}.1", first.output_shape, reset)
         streams.append(StreamSpec(name, (first, second)))
-    stm = StmSpec(streams[0], streams[1], 6)
+    stm = StmSpec(tuple(streams), 6)
     clips = [
         tuple(
             rng.choice([-128, 127, 0], (6, *stream.layers[0].input_shape), p=[0.4, 0.4, 0.2]).astype(np.int8)

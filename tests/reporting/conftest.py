@@ -50,6 +50,8 @@ def make_trace() -> Callable[..., Trace]:
             model="hybrid-small",
             trained=True,
             engine="lava",
+            provider="cpu",
+            precision="fp32",
             labels=LABELS,
             clip_pts_seconds=tuple(0.5 + 1.5 * i for i in range(clips)),
             clip_logits=logits,

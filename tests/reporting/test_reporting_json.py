@@ -26,7 +26,7 @@ def test_the_file_holds_the_run(tmp_path: Path, make_report: MakeReport) -> None
     path = tmp_path / "run.json"
     write_json(reports, failures, path, command="hybrid-cvar run a b c")
     run = json.loads(path.read_text(encoding="utf-8"))
-    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 1, __version__)
+    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 2, __version__)
     offset = datetime.fromisoformat(run["created"]).utcoffset()
     assert offset is not None and offset.total_seconds() == 0
     assert run["command"] == "hybrid-cvar run a b c"

@@ -7,7 +7,7 @@ from hybrid_cvar.assets import DEFAULT_BUNDLE, DEFAULT_CHECKPOINT, SAMPLE_VIDEO
 from hybrid_cvar.compiler import load_bundle
 from hybrid_cvar.energy import estimate_energy, load_profile
 from hybrid_cvar.errors import BundleError, ConfigError, EngineError
-from hybrid_cvar.records import graded_events
+from hybrid_cvar.records import stream_events
 from hybrid_cvar.runtime import DenseEngine, HybridRuntime, open_spiking_engine
 from hybrid_cvar.runtime.dense_engine import node_macs
 from hybrid_cvar.video import read_clips
@@ -46,9 +46,11 @@ def test_events_into_a_layer_are_the_spikes_of_the_layer_before(trace):
 
 def test_events_into_the_first_layer_are_those_of_the_clips(trace, bundle):
     clips = read_clips(SAMPLE_VIDEO, bundle.input, 4).clips
-    motion = sum(np.count_nonzero(graded_events(clip.motion, bundle.input.motion_step)) for clip in clips)
-    residual = sum(np.count_nonzero(graded_events(clip.residual, bundle.input.residual_step)) for clip in clips)
-    assert [layer.events_in for layer in trace.spiking if layer.layer == 0] == [motion, residual]
+    events = [
+        sum(np.count_nonzero(stream_events(clip, bundle.input, stream)) for clip in clips)
+        for stream in ("motion", "residual")
+    ]
+    assert [layer.events_in for layer in trace.spiking if layer.layer == 0] == events
 
 
 def test_energy_is_the_papers_equation_on_these_counts(trace):
@@ -73,7 +75,7 @@ def test_macs_equal_torchs_own_count(bundle, trace):
     from hybrid_cvar.model import load_checkpoint
 
     model = load_checkpoint(DEFAULT_CHECKPOINT).build_model()
-    height, width, channels = bundle.stm.motion.membrane_shape
+    height, width, channels = bundle.stm.streams[0].membrane_shape
     size = bundle.input.size
     membranes = [torch.zeros(1, channels, height, width) for _ in range(2)]
     counter = FlopCounterMode(display=False)
@@ -93,7 +95,7 @@ def test_synaptic_operations_equal_a_plain_count_in_torch(bundle, trace):
     totals = dict.fromkeys((layer.name for layer in trace.spiking), 0)
     with NativeStm(bundle.stm, record=True) as stm:
         for clip in clips:
-            events = graded_events(clip.motion, 1), graded_events(clip.residual, 2)
+            events = [stream_events(clip, bundle.input, stream) for stream in ("motion", "residual")]
             spikes = stm.run_clip(*events).spikes
             arriving = [events[0], spikes[0], events[1], spikes[2]]
             layers = [layer for stream in bundle.stm.streams for layer in stream.layers]
@@ -134,7 +136,6 @@ def test_wrong_inputs_of_the_dense_engine(bundle):
     with pytest.raises(EngineError, match="8 logits for 3 labels"):
         DenseEngine(bundle.ann, 3)
     engine = DenseEngine(bundle.ann, len(bundle.labels))
+    membranes = {f"{stream}_membrane": np.zeros((1, 2, 2, 16), np.int32) for stream in ("motion", "residual")}
     with pytest.raises(EngineError, match="failed"):
-        engine.run(
-            np.zeros((1, 5, 5, 3), np.uint8), np.zeros((1, 2, 2, 16), np.int32), np.zeros((1, 2, 2, 16), np.int32)
-        )
+        engine.run({"iframe": np.zeros((1, 5, 5, 3), np.uint8), **membranes})

@@ -101,7 +101,7 @@ def crops(draw):
 def test_any_crop_of_any_frame(frame, size, crop, accumulated):
     width, height, seed = frame
     gop = make_gop(width, height, seed=seed, accumulated=accumulated)
-    spec = InputSpec(size=size, timesteps=2)
+    spec = InputSpec(size=size, timesteps=2, accumulated=accumulated)
     clip = cut_clip(gop, spec, crop=crop)
     assert_matches(clip, gop, crop_box(width, height, spec, crop), size, size)
     # A flip is the mirror image to the bit, for every crop; and another flip undoes it.
@@ -198,9 +198,9 @@ def test_a_moving_square(tmp_path, encode, width, height):
         pictures.append(picture)
     path = tmp_path / "square.avi"
     path.write_bytes(encode(pictures, flags="+qscale", global_quality="236"))
-    spec = InputSpec(size=size, timesteps=steps)
-    box = crop_box(width, height, spec)
+    box = crop_box(width, height, InputSpec())
     for accumulated in (True, False):
+        spec = InputSpec(size=size, timesteps=steps, accumulated=accumulated)
         gop = next(read_gops(path, timesteps=steps, accumulated=accumulated))
         straight, flipped = cut_clip(gop, spec), cut_clip(gop, spec, flip=True)
         for t in range(steps):

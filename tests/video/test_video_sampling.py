@@ -1,5 +1,8 @@
 """Which GOPs are taken, and the one geometry of a clip's three parts."""
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,6 +69,56 @@ def test_a_video_with_fewer_gops_gives_each_once(tmp_path, encode, pictures):
     np.testing.assert_allclose([clip.pts_seconds for clip in sampled.clips], [0, 0.48, 0.96], atol=1e-3)
 
 
+@pytest.mark.parametrize("accumulated", [True, False], ids=["accumulated", "raw"])
+@pytest.mark.parametrize("as_a_stream", [False, True], ids=["file", "stream"])
+def test_a_specs_clips_are_of_its_form(sample, accumulated, as_a_stream):
+    """Those of the GOPs that are read in this form, for a file and for a stream; the other form's differ."""
+    spec = InputSpec(size=56, accumulated=accumulated)
+    gops = {form: {gop.index: gop for gop in read_gops(sample, accumulated=form)} for form in (True, False)}
+    clips = read_clips(io.BytesIO(sample.read_bytes()) if as_a_stream else sample, spec, 3).clips
+    assert len(clips) == 3
+    for clip in clips:
+        expected = cut_clip(gops[accumulated][clip.gop_index], spec)
+        other = cut_clip(gops[not accumulated][clip.gop_index], replace(spec, accumulated=not accumulated))
+        np.testing.assert_array_equal(clip.motion, expected.motion)
+        np.testing.assert_array_equal(clip.residual, expected.residual)
+        assert (clip.motion != other.motion).any() and (clip.residual != other.residual).any()
+
+
+@pytest.mark.parametrize("accumulated", [True, False], ids=["accumulated", "raw"])
+def test_clips_of_either_form_rebuild_every_frame(tmp_path, encode, pictures, decode_plainly, accumulated):
+    """At full size, from the I-frame or from the frame before, as the form says; the other reference fails."""
+    path = tmp_path / "square.avi"
+    path.write_bytes(encode([np.ascontiguousarray(picture[:48, :48]) for picture in pictures]))
+    spec = InputSpec(size=48, frame_width=48, frame_height=48, crop=48, accumulated=accumulated)
+    frames = [frame.astype(int) for frame in decode_plainly(path)]
+    rows, columns = np.mgrid[:48, :48]
+    clips, of_the_other = read_clips(path, spec).clips, 0
+    assert len(clips) == 3
+    for clip in clips:
+        start = 12 * clip.gop_index
+        for t in range(spec.timesteps):
+            row, column = rows - clip.motion[t, ..., 1], columns - clip.motion[t, ..., 0]
+            from_iframe, from_before = (frames[at][row, column] + clip.residual[t] for at in (start, start + t))
+            this, other = (from_iframe, from_before) if accumulated else (from_before, from_iframe)
+            np.testing.assert_array_equal(this, frames[start + 1 + t])
+            of_the_other += bool((other != frames[start + 1 + t]).any())
+    assert of_the_other > 20
+
+
+@pytest.mark.parametrize("accumulated", [True, False])
+def test_a_gop_of_the_other_form_is_refused(accumulated):
+    gop = replace(make_gop(60, 60), accumulated=not accumulated)
+    with pytest.raises(ConfigError, match=f"input.accumulated = {accumulated} needs the other form"):
+        cut_clip(gop, InputSpec(size=16, timesteps=2, accumulated=accumulated))
+
+
+@pytest.mark.parametrize("value", [1, 0, "raw", None])
+def test_a_form_that_is_no_bool_is_refused(value):
+    with pytest.raises(ConfigError, match=r"input\.accumulated = .*; must be true or false"):
+        InputSpec(accumulated=value)
+
+
 @pytest.mark.parametrize("count", [0, -1, 2.5, True])
 def test_a_bad_count_is_refused(sample, count):
     with pytest.raises(ConfigError, match="clips"):
@@ -73,7 +126,8 @@ def test_a_bad_count_is_refused(sample, count):
 
 
 def test_raw_form_reaches_the_clips(sample):
-    raw, accumulated = (read_clips(sample, InputSpec(size=56), accumulated=form).clips[0] for form in (False, True))
+    specs = (InputSpec(size=56, accumulated=form) for form in (False, True))
+    raw, accumulated = (read_clips(sample, spec).clips[0] for spec in specs)
     np.testing.assert_array_equal(raw.motion[0], accumulated.motion[0])
     assert np.abs(accumulated.motion[-1]).sum() > 2 * np.abs(raw.motion[-1]).sum()
 

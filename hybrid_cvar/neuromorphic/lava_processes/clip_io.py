@@ -63,51 +63,42 @@ class PyClipSourceModel(PyLoihiProcessModel):
 
 
 class ReadOut(AbstractProcess):
-    """Hands both streams' read-out to the program, once a clip. Joins the streams into one network.
+    """Hands a stream's read-out to the program, once a clip. Those of all streams form a chain: one network.
 
     Ports:
-        motion_in, residual_in: int32 (h, w, C), membranes. motion_out, residual_out: the same, external.
-        counts_in: int64 (layers, 5), the sum over all layers' rows. counts_out: the same, external.
-            Used only if `with_counts`.
+        membrane_in: int32 (h, w, C). membrane_out: the same, external.
+        counts_in: int64 (layers, 5), the sum over the rows of this stream's layers and what the stream before sends.
+        counts_out: the same, to the next stream's; the last one's is for the program. Used only if `with_counts`.
 
     Args:
-        motion_step, residual_step: run step, within the period, in which the stream's last layer sends.
+        shape: of the membrane (h, w, C).
+        rows: layers of all streams.
+        period: run steps a clip.
+        last_step: run step, within the period, in which the stream's last layer sends.
+        with_counts: whether the layers count.
     """
 
     def __init__(
-        self,
-        *,
-        motion_shape: tuple[int, int, int],
-        residual_shape: tuple[int, int, int],
-        rows: int,
-        period: int,
-        motion_step: int,
-        residual_step: int,
-        with_counts: bool,
+        self, *, shape: tuple[int, int, int], rows: int, period: int, last_step: int, with_counts: bool
     ) -> None:
-        super().__init__(period=period, motion_step=motion_step, residual_step=residual_step, with_counts=with_counts)
+        super().__init__(period=period, last_step=last_step, with_counts=with_counts)
         counts_shape = (rows, len(COUNT_FIELDS))
-        self.motion_in = InPort(shape=motion_shape)
-        self.residual_in = InPort(shape=residual_shape)
+        self.membrane_in = InPort(shape=shape)
         self.counts_in = InPort(shape=counts_shape)
-        self.motion_out = OutPort(shape=motion_shape)
-        self.residual_out = OutPort(shape=residual_shape)
+        self.membrane_out = OutPort(shape=shape)
+        self.membrane_out.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
         self.counts_out = OutPort(shape=counts_shape)
-        for port in (self.motion_out, self.residual_out, self.counts_out):
-            port.flag_external_pipe(buffer_size=CLIPS_IN_FLIGHT)
 
 
 @implements(proc=ReadOut, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt", "floating_pt")
 class PyReadOutModel(PyLoihiProcessModel):
-    """Receives in each stream's last step of a clip only."""
+    """Receives in the stream's last step of a clip only."""
 
-    motion_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
-    residual_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+    membrane_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     counts_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=64)
-    motion_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    residual_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    membrane_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64, precision=64)
 
     def __init__(self, proc_params: Any) -> None:
@@ -118,10 +109,8 @@ class PyReadOutModel(PyLoihiProcessModel):
         """Passes the read-out on at the end of a clip."""
         step = self._run_step % self.proc_params["period"]
         self._run_step += 1
-        if step == self.proc_params["motion_step"]:
-            self.motion_out.send(self.motion_in.recv())
-        if step == self.proc_params["residual_step"]:
-            self.residual_out.send(self.residual_in.recv())
+        if step == self.proc_params["last_step"]:
+            self.membrane_out.send(self.membrane_in.recv())
             if self.proc_params["with_counts"]:
                 self.counts_out.send(self.counts_in.recv())
 
