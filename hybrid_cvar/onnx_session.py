@@ -21,6 +21,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,9 +225,9 @@ def _open(
         rule, remedy = "the graph must be one that compile wrote", "compile the checkpoint again"
         if wanted.provider != "cpu":
             rule += f", and the {wanted.provider} provider must take all of it and find its device"
-            remedy += ", or give another --provider"
+            remedy += f", check its libraries ({install_command(wanted.provider)}), or give another --provider"
         raise EngineError(
-            f"{name}: ONNX Runtime cannot load it on {wanted.provider} ({' '.join(str(error).split())[:160]})",
+            f"{name}: ONNX Runtime cannot load it on {wanted.provider} ({_reason(error)})",
             rule,
             remedy,
         ) from error
@@ -240,6 +241,11 @@ def _open(
     if on_gpu:
         _check_placement(session, wanted.provider)
     return session
+
+
+def _reason(error: Exception) -> str:
+    """ONNX Runtime's words in one line, without the place in its source where they come from."""
+    return re.sub(r"^/\S+:\d+ [^)]*\) ", "", " ".join(str(error).split()))[:160]
 
 
 def _select(options: onnxruntime.SessionOptions, wanted: SessionSettings, precision: str) -> list[Any] | None:

@@ -7,7 +7,25 @@ from hybrid_cvar.assets import DEFAULT_BUNDLE, SAMPLE_VIDEO
 from hybrid_cvar.compiler import load_bundle
 from hybrid_cvar.energy import load_profile
 from hybrid_cvar.errors import EngineError
+from hybrid_cvar.onnx_session import SessionSettings
 from hybrid_cvar.runtime import HybridRuntime
+
+
+def test_the_settings_of_the_ann_partition_reach_every_runtime(break_runs, monkeypatch):
+    break_runs(1)
+    settings, given, start = SessionSettings(threads=1, arena=False), [], HybridRuntime.__init__
+    monkeypatch.setattr(
+        HybridRuntime, "__init__", lambda self, *a, **b: given.append(b["dense"]) or start(self, *a, **b)
+    )
+    batch.run_batch(
+        [SAMPLE_VIDEO] * 2,
+        load_bundle(DEFAULT_BUNDLE),
+        load_profile("paper-45nm"),
+        engine="native",
+        dense=settings,
+        clips=1,
+    )
+    assert given == [settings, settings]
 
 
 def run(videos, **observer):

@@ -1,4 +1,4 @@
-"""Seconds of two things taken in turn, and the peak memory of a fresh process."""
+"""Seconds of things taken in turn, and the peak memory of a fresh process."""
 
 import importlib
 import json
@@ -7,14 +7,14 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hybrid_cvar.errors import EngineError, MissingPartError
 
-__all__ = ["PeakMemory", "TwoTimings", "peak_memory", "ratio_of_medians"]
+__all__ = ["PeakMemory", "TwoTimings", "peak_memory", "ratio_of_medians", "seconds_in_turn"]
 
 SAMPLE_SECONDS = 0.01
 CHILD = "hybrid_cvar.benchmark.measure"
@@ -48,26 +48,47 @@ class TwoTimings:
         return self.slow_median / self.fast_median
 
 
-def ratio_of_medians(fast: Callable[[], object], slow: Callable[[], object], rounds: int) -> TwoTimings:
+def ratio_of_medians(
+    fast: Callable[[], object], slow: Callable[[], object], rounds: int, *, pause_seconds: float = 0.0
+) -> TwoTimings:
     """Time two things in turn: fast, slow, slow, fast, fast, slow, ...
 
-    In turn, so that what else the machine does meets both; the order changes each round, so that neither always
-    finds the caches that the other left.
-
     Args:
-        fast, slow: called `rounds` times each; what compiles or loads on a first call belongs before this one.
-        rounds: at least 1.
+        fast, slow, rounds, pause_seconds: as of `seconds_in_turn`.
 
     Returns:
         Seconds of every round; `ratio` is median(slow) / median(fast).
     """
-    seconds: tuple[list[float], list[float]] = ([], [])
+    seconds = seconds_in_turn({"fast": fast, "slow": slow}, rounds, pause_seconds=pause_seconds)
+    return TwoTimings(seconds["fast"], seconds["slow"])
+
+
+def seconds_in_turn(
+    things: Mapping[str, Callable[[], object]], rounds: int, *, pause_seconds: float = 0.0
+) -> dict[str, tuple[float, ...]]:
+    """Time things in turn: a, b, c, c, b, a, a, b, c, ...
+
+    In turn, so that what else the machine does meets all of them; the order turns round each time, so that none
+    always finds the caches that the same other one left.
+
+    Args:
+        things: each called `rounds` times; what compiles or loads on a first call belongs before this one.
+        rounds: at least 1.
+        pause_seconds: before each call, not timed: threads of the one before that still look out for work come to
+            rest.
+
+    Returns:
+        Seconds of every round, by name.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in things}
     for number in range(rounds):
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
+        for name in things if number % 2 == 0 else reversed(list(things)):
+            if pause_seconds:
+                time.sleep(pause_seconds)
             begin = time.perf_counter()
-            (fast, slow)[which]()
-            seconds[which].append(time.perf_counter() - begin)
-    return TwoTimings(tuple(seconds[0]), tuple(seconds[1]))
+            things[name]()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: tuple(found) for name, found in seconds.items()}
 
 
 @dataclass(frozen=True)

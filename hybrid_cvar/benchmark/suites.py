@@ -9,7 +9,8 @@ from pathlib import Path
 
 from hybrid_cvar.benchmark.machine import describe_machine
 from hybrid_cvar.benchmark.results import BenchFailure, BenchResult, BenchRun
-from hybrid_cvar.errors import ConfigError, HybridCvarError
+from hybrid_cvar.errors import ConfigError, HybridCvarError, MissingPartError
+from hybrid_cvar.lava_compat import INSTALL_COMPILE
 
 __all__ = ["ALL", "BenchObserver", "Row", "run_bench", "suite_names"]
 
@@ -58,6 +59,22 @@ def _spiking_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Ro
 
 
 @contextmanager
+def _ann_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
+    from hybrid_cvar.benchmark.real_clips import find_dancer
+
+    try:
+        from hybrid_cvar.benchmark.ann_bench import AnnBench
+        from hybrid_cvar.benchmark.ann_suite import ANN_ROWS
+    except ImportError as error:
+        raise MissingPartError(
+            f"torch, lava-dl or onnx cannot be imported ({error})", "the model is made with them", INSTALL_COMPILE
+        ) from error
+    with tempfile.TemporaryDirectory(prefix="hybrid-cvar-bench-") as folder:
+        bench = AnnBench(find_dancer(), Path(folder), rounds)
+        yield {name: partial(row, bench) for name, row in ANN_ROWS.items()}
+
+
+@contextmanager
 def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
     from hybrid_cvar.benchmark.video_fuzz import fuzz_result, run_fuzz
 
@@ -68,6 +85,7 @@ def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]
 _SUITES: Mapping[str, tuple[Callable[[int, BenchObserver], AbstractContextManager[dict[str, Row]]], bool]] = {
     "video": (_video_rows, True),
     "spiking": (_spiking_rows, True),
+    "ann": (_ann_rows, True),
     "fuzz": (_fuzz_rows, False),
 }
 

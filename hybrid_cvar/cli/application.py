@@ -1,5 +1,6 @@
 """The command itself: its help, its version and the list of its commands."""
 
+import inspect
 from typing import Annotated
 
 import typer
@@ -45,6 +46,16 @@ def _options(
     pass
 
 
+def _unwrap_help(commands: typer.Typer) -> None:
+    """Joins the lines of each paragraph of a docstring: the terminal's width breaks them, not the source's."""
+    for command in commands.registered_commands:
+        paragraphs = inspect.cleandoc((command.callback and command.callback.__doc__) or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _unwrap_help(group.typer_instance)
+
+
 # In the order of --help; a new command is a file here and a line below.
 app.command("compile")(compile_command)
 app.command("run")(run_command)
@@ -52,3 +63,4 @@ app.add_typer(video_commands, name="video")
 app.add_typer(model_commands, name="model")
 app.command("bench")(bench_command)
 app.command("doctor")(doctor_command)
+_unwrap_help(app)

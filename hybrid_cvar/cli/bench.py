@@ -27,6 +27,7 @@ class Suite(StrEnum):
 
     video = "video"
     spiking = "spiking"
+    ann = "ann"
     fuzz = "fuzz"
     all = "all"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 from hybrid_cvar.assets import DEFAULT_BUNDLE, DEFAULT_CHECKPOINT, SAMPLE_VIDEO
+from hybrid_cvar.compiler.bundle import MANIFEST_FILE, manifest_sha256
+from hybrid_cvar.onnx_session import PROVIDERS, install_command, supports_bf16
 
 COMMAND = [sys.executable, "-c", "from hybrid_cvar.__main__ import main; main()"]
 
@@ -150,6 +153,8 @@ def test_transcoding_is_said(tmp_path):
         ["run", "--clips", "0"],
         ["run", "--clips", "many"],
         ["run", "--engine", "loihi"],
+        ["run", "--provider", "gpu"],
+        ["run", "--threads", "-1"],
         ["run", "--top", "0"],
         ["run", "--unknown"],
         ["compile", "a.pt", "b.pt"],
@@ -202,6 +207,80 @@ def test_run_needs_neither_torch_nor_lava(tmp_path):
     command = [sys.executable, "-c", program, "run", "--engine", "native", "--clips", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def native_without(provider_parts, *arguments, command="run"):
+    """`native` in a Python where these modules and providers of ONNX Runtime are not installed."""
+    program = (
+        "import importlib.util as u, onnxruntime as o; found = u.find_spec; names = o.get_available_providers(); "
+        f"gone = {provider_parts!r}; "
+        "u.find_spec = lambda name, *a: None if name in gone else found(name, *a); "
+        "o.get_available_providers = lambda: [name for name in names if name not in gone]; "
+        "from hybrid_cvar.__main__ import main; main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, command, *map(str, arguments)],
+        env=os.environ | {"COLUMNS": "200", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+NO_PROVIDERS = ["onnxruntime_ep_openvino", "CUDAExecutionProvider", "TensorrtExecutionProvider"]
+
+
+@pytest.mark.parametrize("provider", ["openvino", "cuda", "tensorrt"])
+def test_a_missing_provider_is_one_line_before_anything_runs(provider):
+    done = native_without(NO_PROVIDERS, "--engine", "native", "--provider", provider)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith(f"error: the {provider} provider is not installed; ")
+    assert "install it: pip " in line
+
+
+@pytest.fixture
+def bf16_bundle(tmp_path):
+    """The shipped bundle as though compiled to BF16, whose graph is that of FP32."""
+    bundle = tmp_path / "bf16.bundle"
+    shutil.copytree(DEFAULT_BUNDLE, bundle)
+    manifest = json.loads((bundle / MANIFEST_FILE).read_text())
+    manifest["dense"]["precision"] = "bf16"
+    (bundle / MANIFEST_FILE).write_text(json.dumps(manifest | {"manifest_sha256": manifest_sha256(manifest)}))
+    return bundle
+
+
+def test_a_bf16_bundle_without_a_provider_that_computes_in_it(bf16_bundle):
+    for arguments, words in (([], "pip install onnxruntime-ep-openvino"), (["-p", "cpu"], "give --provider openvino")):
+        done = native_without(NO_PROVIDERS, "--engine", "native", "--bundle", bf16_bundle, *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        (line,) = done.stderr.strip().splitlines()
+        assert line.startswith("error: ") and words in line
+
+
+@pytest.mark.needs_openvino
+def test_openvino_gives_the_cpus_answer_and_its_own_name(bf16_bundle, tmp_path):
+    outputs = ["--report", tmp_path / "r.html", "--json", tmp_path / "r.json"]
+    done = native("--provider", "openvino", "--threads", "1", "--no-arena", *outputs)
+    assert done.returncode == 0, done.stderr
+    assert "native; ANN on openvino in fp32" in done.stdout
+    assert "ANN on openvino in fp32" in (tmp_path / "r.html").read_text()
+    (video,) = json.loads((tmp_path / "r.json").read_text())["videos"]
+    assert (video["model"]["provider"], video["model"]["precision"]) == ("openvino", "fp32")
+    (on_cpu,) = json.loads(native("--json", "-").stdout)["videos"]
+    assert video["operations"] == on_cpu["operations"]
+    assert [one["label"] for one in video["predictions"]["top"]] == [
+        one["label"] for one in on_cpu["predictions"]["top"]
+    ]
+    if supports_bf16():
+        assert "native; ANN on openvino in bf16" in native("--bundle", bf16_bundle).stdout
+
+
+def test_the_providers_of_the_command_are_those_of_the_sessions():
+    from hybrid_cvar.cli.run import Provider
+
+    assert tuple(Provider) == PROVIDERS
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["compile"]])
@@ -272,10 +351,38 @@ def test_doctor_says_what_is_there():
         assert part in done.stdout
 
 
+def test_doctor_tries_the_providers_and_needs_none():
+    done = native_without(NO_PROVIDERS, command="doctor")
+    assert done.returncode == 0, done.stdout
+    rows = [line for line in done.stdout.splitlines() if " provider " in line]
+    assert len(rows) == 3 and all("not installed" in row for row in rows)
+    for provider in PROVIDERS[1:]:
+        assert install_command(provider).partition(" && ")[0] in done.stdout
+
+
+@pytest.mark.needs_openvino
+def test_doctor_runs_openvino():
+    (row,) = (line for line in hybrid_cvar("doctor").stdout.splitlines() if "openvino provider" in line)
+    assert "runs the shipped" in row
+
+
+def test_doctor_speaks_without_onnx_runtime():
+    """As where the installation is broken: nothing of ours may import it unguarded."""
+    program = "import sys; sys.modules['onnxruntime'] = None; from hybrid_cvar.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "doctor"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "shipped bundle" in done.stdout and "Traceback" not in done.stderr
+
+
 def test_help_teaches():
     for arguments, words in (
         (["--help"], ["compile", "run", "doctor", "Exit status", "bundle"]),
-        (["run", "--help"], ["--engine", "--clips", "--json", "--report", "Example"]),
+        (
+            ["run", "--help"],
+            ["--engine", "--provider", "--threads", "--no-arena", "--clips", "--json", "--report", "Example"],
+        ),
         (["compile", "--help"], ["--output", "--overwrite", "--strict", "--dry-run", "Example"]),
     ):
         shown = hybrid_cvar(*arguments).stdout

@@ -64,7 +64,20 @@ def result(tmp_path, resources):
         SpikingLayerCounts(name.split(".")[0], int(name[-1]), True, 100, 10, 5, 50, 1000, 81, 2) for name in NAMES
     )
     return CompileResult(
-        tmp_path / "m.bundle", "m", ("a", "b"), False, "[note]", layers(LAYER), resources, counts, (), (FINDING,), 2
+        tmp_path / "m.bundle",
+        "m",
+        ("a", "b"),
+        False,
+        "[note]",
+        layers(LAYER),
+        resources,
+        counts,
+        (),
+        (FINDING,),
+        2,
+        precision="fp32",
+        quantisation=None,
+        agreement=(),
     )
 
 

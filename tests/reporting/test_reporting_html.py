@@ -57,6 +57,11 @@ def test_one_video_holds_every_figure(make_report: MakeReport) -> None:
         assert text in html
 
 
+def test_it_names_who_ran_what(make_report: MakeReport) -> None:
+    html = render_html([make_report(provider="openvino", precision="bf16")])
+    assert "<span>engine lava</span>" in html and "<span>ANN on openvino in bf16</span>" in html
+
+
 def test_the_page_needs_nothing_but_itself(make_report: MakeReport) -> None:
     html = render_html([make_report(), make_report()], [VideoFailure("a", "b")])
     tags = _Page(html).tags

@@ -97,5 +97,10 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path: Path, make_report: Mak
     assert not list(tmp_path.iterdir())
 
 
+def test_the_model_names_who_ran_it(make_report: MakeReport) -> None:
+    model = report_to_dict(make_report(provider="openvino", precision="bf16"))["model"]
+    assert (model["engine"], model["provider"], model["precision"]) == ("lava", "openvino", "bf16")
+
+
 def test_no_time_recorded(make_report: MakeReport) -> None:
     assert report_to_dict(make_report(stages=()))["time"]["videos_per_second"] is None

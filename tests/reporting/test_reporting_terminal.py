@@ -54,6 +54,10 @@ def test_header_names_how_the_video_was_read(make_report: MakeReport) -> None:
         assert fact in text
 
 
+def test_header_names_who_ran_what(make_report: MakeReport) -> None:
+    assert "lava; ANN on openvino in bf16" in _printed(make_report(provider="openvino", precision="bf16"))
+
+
 def test_untrained_weights_are_said_before_the_answer(make_report: MakeReport) -> None:
     text = _printed(make_report(trained=False))
     assert "NOT TRAINED" in text

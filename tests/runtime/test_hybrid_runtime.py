@@ -1,5 +1,7 @@
 """Counts of a run are those of the run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from hybrid_cvar.assets import DEFAULT_BUNDLE, DEFAULT_CHECKPOINT, SAMPLE_VIDEO
 from hybrid_cvar.compiler import load_bundle
 from hybrid_cvar.energy import estimate_energy, load_profile
 from hybrid_cvar.errors import BundleError, ConfigError, EngineError
+from hybrid_cvar.onnx_session import SessionSettings, supports_bf16
 from hybrid_cvar.records import stream_events
 from hybrid_cvar.runtime import DenseEngine, HybridRuntime, open_spiking_engine
 from hybrid_cvar.runtime.dense_engine import node_macs
@@ -105,6 +108,59 @@ def test_synaptic_operations_equal_a_plain_count_in_torch(bundle, trace):
                 met = torch.nn.functional.conv2d(ones, weight, stride=layer.stride, padding=layer.padding)
                 totals[layer.name] += int(met.sum().item())
     assert {layer.name: layer.synaptic_operations for layer in trace.spiking} == totals
+
+
+def test_a_trace_names_who_ran_what(trace):
+    assert (trace.engine, trace.provider, trace.precision) == ("native", "cpu", "fp32")
+
+
+@pytest.mark.needs_openvino
+def test_the_provider_changes_the_logits_last_digits_and_no_count(bundle, trace):
+    with HybridRuntime(bundle, engine="native", dense=SessionSettings("openvino", 2)) as runtime:
+        other = runtime.run_video(SAMPLE_VIDEO, clips=4)
+    assert (other.provider, other.precision) == ("openvino", "fp32")
+    assert (other.spiking, other.dense) == (trace.spiking, trace.dense)
+    # FP32 on both; 1e-5 of the largest logit is a hundred roundings of it.
+    largest = np.abs(trace.clip_logits).max()
+    np.testing.assert_allclose(other.clip_logits, trace.clip_logits, rtol=0, atol=1e-5 * largest)
+
+
+@pytest.mark.needs_lava
+@pytest.mark.needs_openvino
+def test_openvino_after_lavas_fork_and_lava_after_openvino(bundle, trace):
+    """The second runtime forks while OpenVINO's threads of the first are still there."""
+    for _ in range(2):
+        with HybridRuntime(bundle, engine="lava", dense=SessionSettings("openvino")) as runtime:
+            other = runtime.run_video(SAMPLE_VIDEO, clips=4)
+        assert other.spiking == trace.spiking
+        assert other.logits.argmax() == trace.logits.argmax()
+
+
+@pytest.fixture
+def bf16_bundle(bundle):
+    return replace(bundle, precision="bf16")
+
+
+@pytest.mark.needs_openvino
+def test_a_bf16_bundle_runs_on_openvino_without_being_told(bf16_bundle, trace):
+    if not supports_bf16():
+        pytest.skip("this CPU has no BF16")
+    with HybridRuntime(bf16_bundle, engine="native") as runtime:
+        other = runtime.run_video(SAMPLE_VIDEO, clips=4)
+    assert (other.provider, other.precision) == ("openvino", "bf16")
+    difference = np.abs(other.clip_logits - trace.clip_logits).max() / np.abs(trace.clip_logits).max()
+    assert 2**-11 < difference < 0.1  # one rounding is 2**-9; through the graph, some tens of them
+
+
+def test_a_bf16_bundle_is_refused_on_the_cpu_before_anything_starts(bf16_bundle):
+    with pytest.raises(ConfigError, match=r"'cpu' does not compute in bf16; .*openvino.*; give --provider openvino"):
+        HybridRuntime(bf16_bundle, engine="native", dense=SessionSettings("cpu"))
+
+
+def test_the_settings_reach_the_dense_engine(bundle):
+    engine = DenseEngine(bundle.ann, len(bundle.labels), settings=SessionSettings(threads=1, arena=False))
+    options = engine._session.get_session_options()
+    assert (options.intra_op_num_threads, options.enable_cpu_mem_arena) == (1, False)
 
 
 def test_node_macs():

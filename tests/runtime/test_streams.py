@@ -75,7 +75,7 @@ def write_bundle(path, streams, *, iframes=True, accumulated=True, inputs=None, 
         "notice": "",
         "labels": real,
         "input": {name: getattr(spec, name) for name in spec.__dataclass_fields__},
-        "dense": {"inputs": real if inputs is None else inputs},
+        "dense": {"inputs": real if inputs is None else inputs, "precision": "fp32"},
         "sha256": {name: file_sha256(path / name) for name in ("spiking.h5", "ann.onnx")},
     }
     if change:

@@ -1,0 +1,188 @@
+"""Runs the exported ANN partition in every precision and on every provider, one clip at a time and 8 at once. No torch.
+
+Every session on ONNX Runtime's own kernels stops spinning at the end of a run. As ONNX Runtime comes, its idle threads
+look out for work for some 20 ms after a run (measured: 34 ms of processor time in the pause after a clip), in which
+the session that runs next lacks a core; with `force_spinning_stop` it is 0.1 ms, and a run itself, in which threads
+spin as ever, is as fast as alone. `allow_spinning=0` would slow the run down too.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from hybrid_cvar.benchmark.measure import seconds_in_turn
+from hybrid_cvar.onnx_session import SessionSettings, installed_providers, open_session
+
+__all__ = [
+    "FP32",
+    "PAUSE_SECONDS",
+    "Agreement",
+    "Candidate",
+    "Feed",
+    "Timed",
+    "candidates",
+    "compare_logits",
+    "each_clip",
+    "load_and_run",
+    "logits_of",
+    "open_candidate",
+    "stop_spinning",
+    "time_candidates",
+]
+
+BATCH = 8
+PAUSE_SECONDS = 0.05
+"""For torch's and NumPy's threads, which spin after a run too and cannot all be told not to."""
+
+Feed = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A way to run the ANN partition.
+
+    Attributes:
+        precision, provider: of `hybrid_cvar.onnx_session`.
+    """
+
+    precision: str
+    provider: str
+
+    @property
+    def name(self) -> str:
+        """As a result's detail names it."""
+        return f"{self.precision} on {self.provider}"
+
+
+FP32 = Candidate("fp32", "cpu")
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of every round.
+
+    Attributes:
+        one_seconds: a clip, one at a time.
+        batch_seconds: a clip, all of a video's at once.
+    """
+
+    one_seconds: tuple[float, ...]
+    batch_seconds: tuple[float, ...]
+
+    @property
+    def one_median(self) -> float:
+        """Seconds a clip."""
+        return statistics.median(self.one_seconds)
+
+    @property
+    def batch_median(self) -> float:
+        """Seconds a clip."""
+        return statistics.median(self.batch_seconds)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Logits of a reduced precision beside FP32's, on clips that nothing was calibrated on.
+
+    Attributes:
+        clips: compared.
+        same_top_1: share of them with the same best class.
+        error_over_largest_logit: largest difference over FP32's largest logit, both without sign.
+        error_over_spread: RMS of the difference over the RMS of how FP32's logits vary from clip to clip (each
+            class's mean over the clips taken off).
+        fp32_answers: different best classes among FP32's; few make a high `same_top_1` cheap.
+    """
+
+    clips: int
+    same_top_1: float
+    error_over_largest_logit: float
+    error_over_spread: float
+    fp32_answers: int
+
+
+def candidates() -> tuple[Candidate, ...]:
+    """The reduced precisions that the installed CPU providers offer."""
+    known = (Candidate("int8", "cpu"), Candidate("int8", "openvino"), Candidate("bf16", "openvino"))
+    return tuple(each for each in known if each.provider in installed_providers())
+
+
+def stop_spinning(options: onnxruntime.SessionOptions) -> None:
+    """For `open_session`'s `change`; see above."""
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+
+
+def open_candidate(candidate: Candidate, graph: Path) -> onnxruntime.InferenceSession:
+    """A session as the runtime opens it, but for spinning after a run."""
+    settings = SessionSettings(provider=candidate.provider)
+    return open_session(graph, settings, precision=candidate.precision, change=stop_spinning)
+
+
+def each_clip(feed: Feed) -> list[Feed]:
+    """A batch as feeds of one clip."""
+    count = len(next(iter(feed.values())))
+    return [{name: values[number : number + 1] for name, values in feed.items()} for number in range(count)]
+
+
+def logits_of(session: onnxruntime.InferenceSession, feed: Feed) -> NDArray[np.float32]:
+    """float32 (clips, classes), at most 8 clips a run."""
+    count = len(next(iter(feed.values())))
+    batches = [
+        {name: values[first : first + BATCH] for name, values in feed.items()} for first in range(0, count, BATCH)
+    ]
+    return np.concatenate([session.run(["logits"], batch)[0] for batch in batches])
+
+
+def compare_logits(expected: NDArray[np.float32], reduced: NDArray[np.float32]) -> Agreement:
+    """Both float32 (clips, classes), the first of FP32. Logits that are not finite agree with nothing."""
+    finite = np.isfinite(reduced).all(axis=1)
+    same = (expected.argmax(axis=1) == reduced.argmax(axis=1)) & finite
+    # So that the errors are numbers of JSON, too.
+    error = np.where(np.isfinite(reduced), reduced, 0).astype(np.float64) - expected
+    spread = float(np.sqrt(np.mean(np.square(expected - expected.mean(axis=0), dtype=np.float64))))
+    return Agreement(
+        len(expected),
+        float(same.mean()),
+        float(np.abs(error).max() / (np.abs(expected).max() or 1.0)),
+        float(np.sqrt(np.mean(error**2)) / (spread or 1.0)),
+        len(set(expected.argmax(axis=1).tolist())),
+    )
+
+
+def time_candidates(
+    sessions: Mapping[Candidate, onnxruntime.InferenceSession], feed: Feed, rounds: int
+) -> dict[Candidate, Timed]:
+    """Every session in turn on the clips of `feed`, one at a time and all at once."""
+    clips = each_clip(feed)
+
+    def one_by_one(session: onnxruntime.InferenceSession) -> None:
+        for clip in clips:
+            session.run(None, clip)
+
+    things: dict[str, Callable[[], object]] = {}
+    for candidate, session in sessions.items():
+        things[f"{candidate.name}, 1"] = lambda session=session: one_by_one(session)  # type: ignore[misc]
+        things[f"{candidate.name}, all"] = lambda session=session: session.run(None, feed)  # type: ignore[misc]
+    for warm_up in things.values():
+        warm_up()
+    seconds = seconds_in_turn(things, rounds, pause_seconds=PAUSE_SECONDS)
+    return {
+        candidate: Timed(
+            tuple(one / len(clips) for one in seconds[f"{candidate.name}, 1"]),
+            tuple(one / len(clips) for one in seconds[f"{candidate.name}, all"]),
+        )
+        for candidate in sessions
+    }
+
+
+def load_and_run(graph: str, feed: str, arena: bool) -> int:
+    """Loads the FP32 graph and runs the clips of an .npz file as one batch; returns how many. For a fresh process."""
+    with np.load(feed) as arrays:
+        clips = dict(arrays)
+    session = open_session(Path(graph), SessionSettings(arena=arena))
+    return len(session.run(["logits"], clips)[0])

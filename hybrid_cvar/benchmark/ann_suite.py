@@ -1,0 +1,223 @@
+"""The ANN partition on ONNX Runtime: against torch, reduced precisions against FP32, against the machine; then all."""
+
+import statistics
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from hybrid_cvar.benchmark.ann_bench import AnnBench, eager, rounds_of
+from hybrid_cvar.benchmark.ann_sessions import (
+    FP32,
+    PAUSE_SECONDS,
+    compare_logits,
+    each_clip,
+    load_and_run,
+    open_candidate,
+)
+from hybrid_cvar.benchmark.ann_whole import over_torch_eager, videos_per_second
+from hybrid_cvar.benchmark.matrix_peak import fp32_products, onnx_product, rates
+from hybrid_cvar.benchmark.measure import peak_memory, ratio_of_medians, seconds_in_turn
+from hybrid_cvar.benchmark.results import BenchResult
+from hybrid_cvar.compiler.reduced_precision import LEAST_SAME_ANSWER
+
+__all__ = ["ANN_ROWS"]
+
+UNTRAINED = (
+    "The weights are seeded and untrained: agreement says how exactly the arithmetic follows FP32 on these clips, "
+    "nothing about recognition."
+)
+
+
+def ort_over_eager(bench: AnnBench) -> BenchResult:
+    """A clip's time in torch eager over that on ONNX Runtime in FP32, one clip at a time; and 8 at once."""
+    material = bench.material
+    ann = material.model.ann
+    session = open_candidate(FP32, material.fp32_graph)
+    feeds = {"batch_1": each_clip(material.feed), "batch_8": [material.feed]}
+    shapes: dict[str, dict[str, Any]] = {}
+    with eager():
+        for shape, batches in feeds.items():
+            inputs = [material.eager_ann_inputs(batch) for batch in batches]
+            ours = partial(_each, lambda batch: session.run(["logits"], batch)[0], batches)
+            others = partial(_each, lambda tensors: ann(*tensors).numpy(), inputs)
+            before, after = others(), ours()
+            timings = ratio_of_medians(ours, others, bench.rounds, pause_seconds=PAUSE_SECONDS)
+            clips = len(material.clips)
+            shapes[shape] = {
+                "speedup": timings.ratio,
+                "medians": [1e3 * timings.fast_median / clips, 1e3 * timings.slow_median / clips],
+                "medians_unit": "ms a clip",
+                "fast_seconds": list(timings.fast_seconds),
+                "slow_seconds": list(timings.slow_seconds),
+                "error_over_largest_logit": compare_logits(before, after).error_over_largest_logit,
+            }
+    one = shapes["batch_1"]
+    return BenchResult(
+        "ann.ort_fp32_over_eager_speedup",
+        one["speedup"],
+        "x",
+        detail={
+            "target": ">= 1.3",
+            "met": one["speedup"] >= 1.3,
+            **one,
+            "batch_8": shapes["batch_8"],
+            "inputs": "torch is given membranes as floats, channels first; ONNX Runtime turns integers into these",
+            **bench.setting,
+        },
+    )
+
+
+def _each(run: Callable[[Any], Any], batches: list[Any]) -> Any:
+    return np.concatenate([run(batch) for batch in batches])
+
+
+def reduced_over_fp32(bench: AnnBench) -> BenchResult:
+    """The best reduced precision over FP32, 8 clips at once; only those that keep FP32's answers count.
+
+    Raises:
+        EngineError: none does.
+    """
+    table = bench.reduced
+    best = table.best()
+    ours = table.timed[best]
+    speedup = table.fp32.batch_median / ours.batch_median
+    return BenchResult(
+        "ann.reduced_over_fp32_speedup",
+        speedup,
+        "x",
+        detail={
+            "target": ">= 2.5",
+            "met": speedup >= 2.5,
+            "medians": [1e3 * ours.batch_median, 1e3 * table.fp32.batch_median],
+            "medians_unit": "ms a clip",
+            "best": best.name,
+            "least_same_top_1": LEAST_SAME_ANSWER,
+            "candidates": table.detail(),
+            "failed": dict(table.failed),
+            "fp32": {
+                "ms_a_clip_batch_1": 1e3 * table.fp32.one_median,
+                "ms_a_clip_batch_8": 1e3 * table.fp32.batch_median,
+                **rounds_of(table.fp32),
+            },
+            "calibrated_on_clips": bench.material.quantisation.calibration_clips,
+            "nodes_in_int8": len(bench.material.quantisation.quantised),
+            "nodes_kept_in_fp32": dict(bench.material.quantisation.kept),
+            "weights": UNTRAINED,
+            **bench.setting,
+        },
+    )
+
+
+def batch8_over_batch1(bench: AnnBench) -> BenchResult:
+    """A clip's time one at a time over that of 8 at once, in the best reduced precision; errors as above."""
+    table = bench.reduced
+    best = table.best()
+    ratios = {each.name: timed.one_median / timed.batch_median for each, timed in table.timed.items()}
+    ours = table.timed[best]
+    return BenchResult(
+        "ann.batch8_over_batch1_speedup",
+        ratios[best.name],
+        "x",
+        detail={
+            "target": ">= 1",
+            "met": ratios[best.name] >= 1,
+            "medians": [1e3 * ours.batch_median, 1e3 * ours.one_median],
+            "medians_unit": "ms a clip",
+            "best": best.name,
+            "all": {**ratios, FP32.name: table.fp32.one_median / table.fp32.batch_median},
+            **rounds_of(ours),
+            **bench.setting,
+        },
+    )
+
+
+def share_of_peak(bench: AnnBench) -> BenchResult:
+    """Multiply-accumulates a second of FP32, 8 clips at once, over those of the best matrix product in FP32."""
+    feed = bench.material.feed
+    session = open_candidate(FP32, bench.material.fp32_graph)
+    model = "the model"
+    with eager():
+        products = {
+            **fp32_products(bench.product_sizes),
+            **{f"onnxruntime {size}": (size, onnx_product(size, FP32, bench.folder)) for size in bench.product_sizes},
+        }
+        things = {model: lambda: session.run(None, feed), **{name: call for name, (_, call) in products.items()}}
+        for warm_up in things.values():
+            warm_up()
+        seconds = seconds_in_turn(things, bench.rounds, pause_seconds=PAUSE_SECONDS)
+    work = bench.macs * len(bench.material.clips)
+    achieved = work / statistics.median(seconds[model]) / 1e9
+    found = rates({name: size for name, (size, _) in products.items()}, seconds)
+    peak = max(found.values())
+    return BenchResult(
+        "ann.share_of_peak",
+        achieved / peak,
+        "of peak",
+        detail={
+            "target": ">= 0.5",
+            "met": achieved / peak >= 0.5,
+            "medians": [achieved, peak],
+            "medians_unit": "GMAC/s",
+            "achieved_is": "of the median round",
+            "peak_is": "of the fastest round of the fastest product",
+            "macs_a_clip": bench.macs,
+            "sides": list(bench.product_sizes),
+            "gmac_per_second": found,
+            "model_seconds": list(seconds[model]),
+            "reduced": _reduced_peaks(bench),
+            **bench.setting,
+        },
+    )
+
+
+def _reduced_peaks(bench: AnnBench) -> dict[str, Any]:
+    """Of each reduced precision, beside a lone product in that precision on the same provider."""
+    shares = {}
+    for candidate, timed in bench.reduced.timed.items():
+        products = {str(size): onnx_product(size, candidate, bench.folder) for size in bench.product_sizes}
+        for warm_up in products.values():
+            warm_up()
+        seconds = seconds_in_turn(products, bench.rounds, pause_seconds=PAUSE_SECONDS)
+        found = rates({name: int(name) for name in products}, seconds)
+        achieved = bench.macs / timed.batch_median / 1e9
+        shares[candidate.name] = {
+            "achieved_gmac_per_second": achieved,
+            "product_gmac_per_second": found,
+            "share": achieved / max(found.values()),
+        }
+    return shares
+
+
+def peak_rss(bench: AnnBench) -> BenchResult:
+    """Most resident memory of a program that loads the FP32 graph and runs 8 clips as one batch."""
+    feed = bench.folder / "feed.npz"
+    np.savez(feed, allow_pickle=False, **bench.material.feed)
+    graph = bench.material.fp32_graph
+    peaks = {arena: peak_memory(load_and_run, str(graph), str(feed), arena) for arena in (True, False)}
+    value = peaks[True].bytes / 2**20
+    return BenchResult(
+        "ann.peak_rss_mb",
+        value,
+        "MiB",
+        detail={
+            "target": "< 1500",
+            "met": value < 1500,
+            "batch": peaks[True].value,
+            "without_arena_mb": peaks[False].bytes / 2**20,
+            "graph_mb": graph.stat().st_size / 2**20,
+            **bench.setting,
+        },
+    )
+
+
+ANN_ROWS: Mapping[str, Callable[[AnnBench], BenchResult]] = {
+    "ann.ort_fp32_over_eager_speedup": ort_over_eager,
+    "ann.reduced_over_fp32_speedup": reduced_over_fp32,
+    "ann.batch8_over_batch1_speedup": batch8_over_batch1,
+    "ann.share_of_peak": share_of_peak,
+    "ann.peak_rss_mb": peak_rss,
+    "e2e.base_videos_per_second": videos_per_second,
+    "e2e.over_torch_eager_speedup": over_torch_eager,
+}
