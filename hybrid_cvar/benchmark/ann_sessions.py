@@ -96,6 +96,9 @@ class Agreement:
         error_over_largest_logit: largest difference over FP32's largest logit, both without sign.
         error_over_spread: RMS of the difference over the RMS of how FP32's logits vary from clip to clip (each
             class's mean over the clips taken off).
+        largest_margin_lost: of the clips whose best class is another one, the largest lead that FP32's best class has
+            on its second, over FP32's largest logit; 0 if there are none. A lead below the error is a tie.
+        smallest_margin: the smallest such lead of all clips.
         fp32_answers: different best classes among FP32's; few make a high `same_top_1` cheap.
     """
 
@@ -103,6 +106,8 @@ class Agreement:
     same_top_1: float
     error_over_largest_logit: float
     error_over_spread: float
+    largest_margin_lost: float
+    smallest_margin: float
     fp32_answers: int
 
 
@@ -144,12 +149,17 @@ def compare_logits(expected: NDArray[np.float32], reduced: NDArray[np.float32]) 
     same = (expected.argmax(axis=1) == reduced.argmax(axis=1)) & finite
     # So that the errors are numbers of JSON, too.
     error = np.where(np.isfinite(reduced), reduced, 0).astype(np.float64) - expected
+    largest = float(np.abs(expected).max()) or 1.0
+    second, first = np.sort(expected, axis=1)[:, -2:].T
+    margins = (first - second) / largest
     spread = float(np.sqrt(np.mean(np.square(expected - expected.mean(axis=0), dtype=np.float64))))
     return Agreement(
         len(expected),
         float(same.mean()),
-        float(np.abs(error).max() / (np.abs(expected).max() or 1.0)),
+        float(np.abs(error).max() / largest),
         float(np.sqrt(np.mean(error**2)) / (spread or 1.0)),
+        float(margins[~same].max(initial=0.0)),
+        float(margins.min()),
         len(set(expected.argmax(axis=1).tolist())),
     )
 

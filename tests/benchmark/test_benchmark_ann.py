@@ -172,8 +172,12 @@ def test_agreement_of_logits():
     assert found.error_over_largest_logit == pytest.approx(1 / 5)
     spread = np.sqrt(np.mean((expected - expected.mean(axis=0)) ** 2))
     assert found.error_over_spread == pytest.approx(np.sqrt(1.25 / 12) / spread)
+    # The second clip's: 2 before 1; the others lead by more.
+    assert found.largest_margin_lost == found.smallest_margin == pytest.approx(1 / 5)
+    assert compare_logits(expected, expected).largest_margin_lost == 0
     reduced[0, 1] = np.inf  # still the best class
-    assert compare_logits(expected, reduced).same_top_1 == 0.5
+    found = compare_logits(expected, reduced)
+    assert found.same_top_1 == 0.5 and found.largest_margin_lost == pytest.approx(3 / 5)
 
 
 def test_the_product_in_int8_is_a_product(tmp_path):
