@@ -1,5 +1,6 @@
-"""What the ANN suite runs: an untrained model of a preset, its two partitions, its graphs, and real clips."""
+"""What the ANN suite runs: a model of a preset, its two partitions, its graphs, and real clips."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from hybrid_cvar.benchmark.ann_sessions import Candidate, Feed, each_clip
+from hybrid_cvar.benchmark.video_classifier import fit_classifier
 from hybrid_cvar.compiler.ann_feed import ann_feed
 from hybrid_cvar.compiler.onnx_export import export_ann
 from hybrid_cvar.compiler.partition import Partitions, partition_model
 from hybrid_cvar.compiler.quantise import quantise_ann
-from hybrid_cvar.compiler.reduced_precision import held_out
 from hybrid_cvar.fixed_point import MEMBRANE_SCALE
 from hybrid_cvar.model import Checkpoint, HybridCvarModel, ModelConfig, save_checkpoint
 from hybrid_cvar.model.initial import initial_checkpoint
@@ -27,8 +28,6 @@ __all__ = ["CLIPS", "AnnMaterial"]
 
 CLIPS = 8
 """A video (paper Sec. 4.1)."""
-CLASSES = 101
-"""As UCF-101."""
 SEED = 0
 STREAMS = ("motion", "residual")
 
@@ -37,14 +36,16 @@ STREAMS = ("motion", "residual")
 class AnnMaterial:
     """Made when first asked for; files go to `folder`.
 
+    Weights are seeded and untrained, but for a classifier that tells `videos` apart (`fit_classifier`).
+
     Attributes:
-        video: dancer.avi.
+        videos: real videos, one a class; the first is what runs.
         folder: for the checkpoint and the graphs, some GB at the base size.
         config: of the model.
-        check_clips: that reduced precisions are calibrated and checked on, half and half.
+        check_clips: of each of `videos`, at most: half of them fit the classifier and calibrate, half check.
     """
 
-    video: Path
+    videos: tuple[Path, ...]
     folder: Path
     config: ModelConfig
     check_clips: int
@@ -52,13 +53,40 @@ class AnnMaterial:
     @cached_property
     def clips(self) -> tuple[Clip, ...]:
         """The 8 clips that a run takes of the video."""
-        return read_clips(self.video, self.config.input, CLIPS).clips
+        return read_clips(self.videos[0], self.config.input, CLIPS).clips
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """Seeded weights, thresholds set on the middle clip."""
+        """Seeded weights, thresholds set on the middle clip, and a fitted classifier."""
         middle = self.clips[len(self.clips) // 2]
-        return initial_checkpoint(self.config, tuple(f"class {index}" for index in range(CLASSES)), SEED, [middle])
+        checkpoint = initial_checkpoint(self.config, tuple(video.stem for video in self.videos), SEED, [middle])
+        model = checkpoint.build_model()
+        feeds = self._feed(self._clips_to_fit, partition_model(model))
+        fit_classifier(model, self.eager_ann_inputs(feeds), self._labels_to_fit)
+        notice = f"{checkpoint.notice} Its classifier is fitted to tell {len(self.videos)} videos apart."
+        return dataclasses.replace(checkpoint, state_dict=model.state_dict(), notice=notice)
+
+    @cached_property
+    def _of_videos(self) -> list[tuple[Clip, int]]:
+        """(clip, which video) of all videos."""
+        return [
+            (clip, index)
+            for index, video in enumerate(self.videos)
+            for clip in read_clips(video, self.config.input, self.check_clips).clips
+        ]
+
+    @property
+    def _clips_to_fit(self) -> list[Clip]:
+        return [clip for clip, _ in self._of_videos[::2]]
+
+    @property
+    def _labels_to_fit(self) -> NDArray[np.int64]:
+        return np.array([label for _, label in self._of_videos[::2]])
+
+    @property
+    def labels_to_check(self) -> NDArray[np.int64]:
+        """Which video each of `feeds_to_check` is from, int64 (N,)."""
+        return np.array([label for _, label in self._of_videos[1::2]])
 
     @cached_property
     def checkpoint_file(self) -> Path:
@@ -84,9 +112,8 @@ class AnnMaterial:
 
     @cached_property
     def feeds_to_check(self) -> Feed:
-        """Of clips that were kept from calibration."""
-        _, to_check = self._halves
-        return {name: np.concatenate([feed[name] for feed in to_check]) for name in to_check[0]}
+        """Of clips that nothing was fitted or calibrated on."""
+        return self._feed([clip for clip, _ in self._of_videos[1::2]])
 
     @cached_property
     def fp32_graph(self) -> Path:
@@ -107,16 +134,8 @@ class AnnMaterial:
 
     @cached_property
     def _int8(self) -> tuple[Path, Quantisation]:
-        to_calibrate, _ = self._halves
         path = self.folder / "int8.onnx"
-        return path, quantise_ann(self.fp32_graph, path, to_calibrate)
-
-    @cached_property
-    def _halves(self) -> tuple[list[Feed], list[Feed]]:
-        """(to calibrate on, to check on), a clip each."""
-        clips = read_clips(self.video, self.config.input, self.check_clips).clips
-        to_calibrate, to_check = held_out(each_clip(self._feed(clips)))
-        return to_calibrate, to_check
+        return path, quantise_ann(self.fp32_graph, path, each_clip(self._feed(self._clips_to_fit)))
 
     def graph(self, candidate: Candidate) -> Path:
         """The file that a candidate runs: BF16 rounds the FP32 one as it runs."""
@@ -144,6 +163,11 @@ class AnnMaterial:
             tensors.append(values)
         return tuple(tensors)
 
-    def _feed(self, clips: Sequence[Clip]) -> Feed:
-        with NativeStm(self.partitions.stm) as stm:
-            return ann_feed(self.config, clips, [stm.run_clip(*self.events(clip)) for clip in clips])
+    def _feed(self, clips: Sequence[Clip], partitions: Partitions | None = None) -> Feed:
+        spiking = (partitions or self.partitions).stm
+        names = [stream.name for stream in spiking.streams]
+        with NativeStm(spiking) as stm:
+            results = [
+                stm.run_clip(*(stream_events(clip, self.config.input, name) for name in names)) for clip in clips
+            ]
+        return ann_feed(self.config, clips, results)

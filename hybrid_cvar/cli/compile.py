@@ -78,7 +78,8 @@ def compile_command(
     half of its steps, saturates, or has many weights at the rails raises an alarm.
 
     --precision int8 quantises the ANN partition on real clips and compares its answers with FP32's on clips that
-    it was not calibrated on, on every CPU provider that is installed: less than 99 % the same fails the compile.
+    it was not calibrated on, on every CPU provider that is installed: less than 99 % the same fails the compile. Of
+    untrained weights it only informs.
 
     Example: [bold]hybrid-cvar compile ckpt.pt -o ckpt.bundle --precision int8 --calibrate video.mp4[/]
     """

@@ -35,8 +35,8 @@ from hybrid_cvar.records import Quantisation
 
 __all__ = ["MIN_SQNR_DB", "Feed", "quantise_ann"]
 
-MIN_SQNR_DB = 25.0
-"""8 bits over a range that a normal distribution fills to 4 sigma give 37 dB; 25 dB is an error of 5.6 % RMS."""
+MIN_SQNR_DB = 35.0
+"""8 bits over a range that a normal distribution fills to 4 sigma give 37 dB: below 35 dB it is stretched further."""
 QUANTISED_OPERATORS = ("Conv", "Gemm", "MatMul")
 LEVELS = 255
 SQNR_CLIPS = 2

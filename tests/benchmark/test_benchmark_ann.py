@@ -28,11 +28,11 @@ UPSIDE_DOWN = "ann.share_of_peak"
 
 
 @pytest.fixture(scope="module")
-def bench(dancer, mini_config, tmp_path_factory):
+def bench(dancer, bikes, mini_config, tmp_path_factory):
     from hybrid_cvar.benchmark.ann_bench import AnnBench
 
     folder = tmp_path_factory.mktemp("ann")
-    return AnnBench(dancer, folder, rounds=1, config=mini_config, check_clips=6, product_sizes=(32, 64))
+    return AnnBench((dancer, bikes), folder, rounds=1, config=mini_config, check_clips=6, product_sizes=(32, 64))
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +42,12 @@ def results(bench):
     return {name: row(bench) for name, row in ANN_ROWS.items()}
 
 
-def changed(table, **same_top_1):
+def changed(table, **top_1):
     """The table with other agreements; keys as `int8_cpu`."""
     return dataclasses.replace(
         table,
         agreements={
-            each: dataclasses.replace(found, same_top_1=same_top_1.get(f"{each.precision}_{each.provider}", 0.0))
+            each: dataclasses.replace(found, fp32_top_1=1.0, top_1=top_1.get(f"{each.precision}_{each.provider}", 0.0))
             for each, found in table.agreements.items()
         },
     )
@@ -81,7 +81,7 @@ def test_results_are_json(results):
 def test_torch_and_onnx_runtime_answer_the_same(results):
     detail = results["ann.ort_fp32_over_eager_speedup"].detail
     # FP32 on both sides; the order of additions differs.
-    assert max(detail["error_over_largest_logit"], detail["batch_8"]["error_over_largest_logit"]) < 1e-4
+    assert max(detail["error_over_largest_logit"], detail["batch_1"]["error_over_largest_logit"]) < 1e-4
 
 
 def test_every_candidate_is_told(results):
@@ -89,18 +89,23 @@ def test_every_candidate_is_told(results):
     names = ["int8 on cpu"] + ["int8 on openvino", "bf16 on openvino"] * ("openvino" in installed_providers())
     assert [*detail["candidates"], *detail["failed"]] == names and not detail["failed"]
     for found in detail["candidates"].values():
-        assert found["clips"] == 3 and 0 <= found["same_top_1"] <= 1
+        assert found["clips"] == 6 and 0 <= found["same_top_1"] <= 1
         # Reduced precision leaves a trace, and no more than that.
         assert 0 < found["error_over_largest_logit"] < 0.1 and found["error_over_spread"] > 0
         assert found["speedup_batch_8"] == pytest.approx(
             detail["fp32"]["ms_a_clip_batch_8"] / found["ms_a_clip_batch_8"]
         )
-    assert detail["calibrated_on_clips"] == 3 and "untrained" in detail["weights"]
+    assert detail["calibrated_on_clips"] == 6 and "untrained" in detail["weights"]
     assert detail["candidates"][detail["best"]]["counts"]
 
 
 def test_clips_to_check_on_are_not_those_calibrated_on(bench):
-    to_calibrate, to_check = bench.material._halves
+    from hybrid_cvar.benchmark.ann_sessions import each_clip
+
+    material = bench.material
+    to_calibrate = each_clip(material._feed(material._clips_to_fit))
+    to_check = each_clip(material.feeds_to_check)
+    assert len(to_calibrate) == len(to_check) == len(material.labels_to_check)
     for name in bench.material.feed:
         assert not any((left[name] == right[name]).all() for left in to_calibrate for right in to_check)
 
@@ -114,7 +119,7 @@ def test_the_fastest_that_keeps_the_answers_is_chosen(bench):
     if len(every) > 1:
         assert changed(table, **every).best() != fastest
     assert not changed(table, **every).detail()[fastest.name]["counts"]
-    with pytest.raises(EngineError, match=r"no reduced precision keeps FP32's answers \(int8 on cpu: 0"):
+    with pytest.raises(EngineError, match=r"no reduced precision keeps FP32's top-1 \(int8 on cpu: 0"):
         changed(table).best()
 
 
@@ -131,7 +136,7 @@ def test_a_candidate_of_other_answers_is_not_chosen(bench, monkeypatch):
         return logits if len(calls) == 1 else -logits
 
     monkeypatch.setattr(ann_bench, "logits_of", other_answers)
-    mutated = ann_bench.AnnBench(bench.video, bench.folder, 1, bench.config, bench.check_clips)
+    mutated = ann_bench.AnnBench(bench.videos, bench.folder, 1, bench.config, bench.check_clips)
     mutated.__dict__["material"] = bench.material
     assert {found.same_top_1 for found in mutated.reduced.agreements.values()} == {0.0}
     for row in ("ann.reduced_over_fp32_speedup", "ann.batch8_over_batch1_speedup", "e2e.base_videos_per_second"):
@@ -155,7 +160,7 @@ def test_a_candidate_that_fails_leaves_the_others(bench, monkeypatch):
 
     monkeypatch.setattr(ann_bench, "candidates", lambda: (bad, Candidate("int8", "cpu")))
     monkeypatch.setattr(ann_bench, "open_candidate", open_candidate)
-    again = ann_bench.AnnBench(bench.video, bench.folder, 1, bench.config, bench.check_clips)
+    again = ann_bench.AnnBench(bench.videos, bench.folder, 1, bench.config, bench.check_clips)
     again.__dict__["material"] = bench.material
     assert again.reduced.failed == {"bf16 on cpu": "no; it must open; another"}
     assert [each.name for each in again.reduced.timed] == ["int8 on cpu"]
@@ -167,16 +172,16 @@ def test_agreement_of_logits():
     expected = np.array([[0, 4, 1], [0, 2, 1], [3, 1, 1], [0, 0, 5]], dtype=np.float32)
     reduced = expected.copy()
     reduced[1] = [0, 1.0, 1.5]
-    found = compare_logits(expected, reduced)
+    found = compare_logits(expected, reduced, expected.argmax(axis=1))
     assert (found.clips, found.same_top_1, found.fp32_answers) == (4, 0.75, 3)
     assert found.error_over_largest_logit == pytest.approx(1 / 5)
     spread = np.sqrt(np.mean((expected - expected.mean(axis=0)) ** 2))
     assert found.error_over_spread == pytest.approx(np.sqrt(1.25 / 12) / spread)
     # The second clip's: 2 before 1; the others lead by more.
     assert found.largest_margin_lost == found.smallest_margin == pytest.approx(1 / 5)
-    assert compare_logits(expected, expected).largest_margin_lost == 0
+    assert compare_logits(expected, expected, expected.argmax(axis=1)).largest_margin_lost == 0
     reduced[0, 1] = np.inf  # still the best class
-    found = compare_logits(expected, reduced)
+    found = compare_logits(expected, reduced, expected.argmax(axis=1))
     assert found.same_top_1 == 0.5 and found.largest_margin_lost == pytest.approx(3 / 5)
 
 
