@@ -19,6 +19,7 @@ from hybrid_cvar.benchmark.ann_sessions import (
     Timed,
     candidates,
     compare_logits,
+    fp32_candidates,
     logits_of,
     open_candidate,
     time_candidates,
@@ -40,15 +41,25 @@ class ReducedTable:
     """FP32 and the reduced precisions, timed in turn on the clips of a video.
 
     Attributes:
-        fp32: on ONNX Runtime's own kernels.
+        plain: FP32, on every provider.
         timed, agreements: of every candidate that ran.
         failed: why the others did not, in one line, by name.
     """
 
-    fp32: Timed
+    plain: Mapping[Candidate, Timed]
     timed: Mapping[Candidate, Timed]
     agreements: Mapping[Candidate, Agreement]
     failed: Mapping[str, str]
+
+    @property
+    def fp32_name(self) -> str:
+        """Where FP32 is fastest, 8 clips at once: what reduced precisions are measured against."""
+        return min(self.plain, key=lambda each: self.plain[each].batch_median).name
+
+    @property
+    def fp32(self) -> Timed:
+        """FP32 there."""
+        return min(self.plain.values(), key=lambda timed: timed.batch_median)
 
     def best(self) -> Candidate:
         """The fastest of 8 clips at once among those that keep FP32's top-1.
@@ -130,7 +141,8 @@ class AnnBench:
     def reduced(self) -> ReducedTable:
         """One table for all rows that need one of it; its sessions are closed when it is there."""
         material = self.material
-        sessions = {FP32: open_candidate(FP32, material.fp32_graph)}
+        plain = fp32_candidates()
+        sessions = {each: open_candidate(each, material.fp32_graph) for each in plain}
         expected = logits_of(sessions[FP32], material.feeds_to_check)
         agreements: dict[Candidate, Agreement] = {}
         failed: dict[str, str] = {}
@@ -144,7 +156,7 @@ class AnnBench:
                 sessions[candidate] = session
                 agreements[candidate] = compare_logits(expected, logits, material.labels_to_check)
         timed = time_candidates(sessions, material.feed, self.rounds)
-        return ReducedTable(timed.pop(FP32), timed, agreements, failed)
+        return ReducedTable({each: timed.pop(each) for each in plain}, timed, agreements, failed)
 
     @cached_property
     def chosen(self) -> Chosen:

@@ -30,6 +30,7 @@ __all__ = [
     "candidates",
     "compare_logits",
     "each_clip",
+    "fp32_candidates",
     "load_and_run",
     "logits_of",
     "open_candidate",
@@ -121,6 +122,12 @@ class Agreement:
     def keeps_top_1(self) -> bool:
         """Whether it keeps 99 % of FP32's top-1."""
         return self.top_1 >= LEAST_SHARE_OF_TOP_1 * self.fp32_top_1
+
+
+def fp32_candidates() -> tuple[Candidate, ...]:
+    """FP32 on every CPU provider that is installed, ONNX Runtime's own kernels first."""
+    known = (FP32, Candidate("fp32", "openvino"))
+    return tuple(each for each in known if each.provider in installed_providers())
 
 
 def candidates() -> tuple[Candidate, ...]:
