@@ -209,6 +209,8 @@ def _open(
     options.inter_op_num_threads = 1
     options.log_severity_level = LOG_FATAL
     options.enable_cpu_mem_arena = wanted.arena
+    # Idle threads would look out for work for some 20 ms after a run, and take a core from what runs next, Lava say.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     change(options)
     on_gpu = wanted.provider in ("cuda", "tensorrt")
     try:

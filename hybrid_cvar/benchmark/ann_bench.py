@@ -116,7 +116,7 @@ class AnnBench:
         folder: for checkpoint, graphs and bundle.
         rounds: of every ratio.
         config: of the model.
-        check_clips: of each video, at most: half fit and calibrate, half check.
+        check_clips: of each video, at most: the first half fits and calibrates, the second checks.
         product_sizes: sides of the matrix products that the machine's peak is measured with.
     """
 
@@ -172,7 +172,12 @@ class AnnBench:
     @property
     def setting(self) -> dict[str, Any]:
         """For every row's detail."""
-        return {"preset": self.config.name, "clips": len(self.material.clips), "threads": usable_threads()}
+        return {
+            "preset": self.config.name,
+            "classes": len(self.videos),
+            "clips": len(self.material.clips),
+            "threads": usable_threads(),
+        }
 
 
 def usable_threads() -> int:

@@ -61,32 +61,34 @@ class AnnMaterial:
         middle = self.clips[len(self.clips) // 2]
         checkpoint = initial_checkpoint(self.config, tuple(video.stem for video in self.videos), SEED, [middle])
         model = checkpoint.build_model()
-        feeds = self._feed(self._clips_to_fit, partition_model(model))
+        feeds = self._feed(self.clips_to_fit, partition_model(model))
         fit_classifier(model, self.eager_ann_inputs(feeds), self._labels_to_fit)
         notice = f"{checkpoint.notice} Its classifier is fitted to tell {len(self.videos)} videos apart."
         return dataclasses.replace(checkpoint, state_dict=model.state_dict(), notice=notice)
 
     @cached_property
-    def _of_videos(self) -> list[tuple[Clip, int]]:
-        """(clip, which video) of all videos."""
-        return [
-            (clip, index)
-            for index, video in enumerate(self.videos)
-            for clip in read_clips(video, self.config.input, self.check_clips).clips
-        ]
+    def _of_videos(self) -> tuple[list[tuple[Clip, int]], list[tuple[Clip, int]]]:
+        """(clip, which video): the first half of each video to fit on, the second to check on."""
+        to_fit, to_check = [], []
+        for index, video in enumerate(self.videos):
+            clips = [(clip, index) for clip in read_clips(video, self.config.input, self.check_clips).clips]
+            to_fit += clips[: len(clips) // 2]
+            to_check += clips[len(clips) // 2 :]
+        return to_fit, to_check
 
     @property
-    def _clips_to_fit(self) -> list[Clip]:
-        return [clip for clip, _ in self._of_videos[::2]]
+    def clips_to_fit(self) -> list[Clip]:
+        """That the classifier is fitted on and INT8 calibrated."""
+        return [clip for clip, _ in self._of_videos[0]]
 
     @property
     def _labels_to_fit(self) -> NDArray[np.int64]:
-        return np.array([label for _, label in self._of_videos[::2]])
+        return np.array([label for _, label in self._of_videos[0]])
 
     @property
     def labels_to_check(self) -> NDArray[np.int64]:
         """Which video each of `feeds_to_check` is from, int64 (N,)."""
-        return np.array([label for _, label in self._of_videos[1::2]])
+        return np.array([label for _, label in self._of_videos[1]])
 
     @cached_property
     def checkpoint_file(self) -> Path:
@@ -113,7 +115,7 @@ class AnnMaterial:
     @cached_property
     def feeds_to_check(self) -> Feed:
         """Of clips that nothing was fitted or calibrated on."""
-        return self._feed([clip for clip, _ in self._of_videos[1::2]])
+        return self._feed([clip for clip, _ in self._of_videos[1]])
 
     @cached_property
     def fp32_graph(self) -> Path:
@@ -135,7 +137,7 @@ class AnnMaterial:
     @cached_property
     def _int8(self) -> tuple[Path, Quantisation]:
         path = self.folder / "int8.onnx"
-        return path, quantise_ann(self.fp32_graph, path, each_clip(self._feed(self._clips_to_fit)))
+        return path, quantise_ann(self.fp32_graph, path, each_clip(self._feed(self.clips_to_fit)))
 
     def graph(self, candidate: Candidate) -> Path:
         """The file that a candidate runs: BF16 rounds the FP32 one as it runs."""

@@ -12,21 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from hybrid_cvar.benchmark.ann_bench import AnnBench, eager
-from hybrid_cvar.benchmark.ann_sessions import PAUSE_SECONDS, compare_logits, open_candidate
+from hybrid_cvar.benchmark.ann_sessions import FP32, PAUSE_SECONDS, compare_logits, logits_of, open_candidate
 from hybrid_cvar.benchmark.measure import ratio_of_medians
 from hybrid_cvar.benchmark.results import BenchResult
 from hybrid_cvar.compiler import load_bundle
 from hybrid_cvar.compiler.ann_feed import ann_feed
 from hybrid_cvar.compiler.compile import compile_checkpoint
+from hybrid_cvar.errors import ParityError
 from hybrid_cvar.neuromorphic.lava_stm import LavaStm
 from hybrid_cvar.onnx_session import SessionSettings
 from hybrid_cvar.runtime import HybridRuntime
-from hybrid_cvar.video import read_clips
 
 __all__ = ["over_torch_eager", "videos_per_second"]
 
 EAGER_ROUNDS = 3
-CALIBRATION_CLIPS = 16
 LIVE_TENSORS = 12
 """Of a layer's size, that SLAYER's forward pass of a batch has at once (about 10 were seen)."""
 BYTES_TO_SPARE = 2**30
@@ -37,7 +36,7 @@ def videos_per_second(bench: AnnBench) -> BenchResult:
 
     Raises:
         EngineError: no reduced precision keeps FP32's answers.
-        ParityError: compile refuses it on another provider.
+        ParityError: the bundle answers otherwise than FP32 does.
     """
     material = bench.material
     best = bench.chosen.candidate
@@ -47,7 +46,7 @@ def videos_per_second(bench: AnnBench) -> BenchResult:
         path,
         lambda loaded: material.clips[:1],
         precision=best.precision,
-        take_calibration=lambda loaded: read_clips(bench.video, loaded.config.input, CALIBRATION_CLIPS).clips,
+        take_calibration=lambda loaded: material.clips_to_fit,
         overwrite=True,
     )
     seconds: list[float] = []
@@ -60,6 +59,14 @@ def videos_per_second(bench: AnnBench) -> BenchResult:
             seconds.append(time.perf_counter() - begin)
             for stage in trace.stages:
                 stages.setdefault(stage.stage, []).append(stage.seconds)
+    expected = logits_of(open_candidate(FP32, material.fp32_graph), material.feed)
+    agreement = compare_logits(expected, trace.clip_logits, expected.argmax(axis=1))
+    if agreement.same_top_1 < 1:
+        raise ParityError(
+            f"{best.name}: {agreement.same_top_1:.3g} of the video's clips keep FP32's answer",
+            "all must, for its speed to count",
+            "see `ann.reduced_over_fp32_speedup`",
+        )
     median = statistics.median(seconds)
     of_stage = {stage: statistics.median(found) for stage, found in stages.items()}
     return BenchResult(
@@ -74,6 +81,8 @@ def videos_per_second(bench: AnnBench) -> BenchResult:
             "clips_a_video": len(trace.clip_logits),
             "engine": trace.engine,
             "ann": best.name,
+            "same_top_1": agreement.same_top_1,
+            "error_over_largest_logit": agreement.error_over_largest_logit,
             "start_up": "not in it: the runtime is open, its Lava processes and its ONNX Runtime session are warm",
             **bench.setting,
         },

@@ -91,6 +91,8 @@ def compile_command(
         from hybrid_cvar.reporting import compile_summary
         from hybrid_cvar.video import probe_video, read_clips
 
+        if calibrate and precision is Precision.fp32:
+            raise typer.BadParameter("--calibrate is for --precision int8 or bf16; fp32 needs no calibration")
         source = checkpoint or assets.DEFAULT_CHECKPOINT
         target = output or Path(f"{source.stem}.bundle")
         chips = tuple(dict.fromkeys(chip)) if chip else chip_names()

@@ -56,7 +56,7 @@ def list_command() -> None:
         described = [describe_model(config, UCF_CLASSES) for config in PRESETS.values()]
         print_models(described, load_profile("paper-45nm").mac.picojoules, console)
         for variant in VARIANTS:
-            changes = ", ".join(f"{field} = {value}" for field, value in variant.changes.items())
+            changes = ", ".join(f"{field}={_spelled(value)}" for field, value in variant.changes.items())
             console.print(
                 f"--variant [bold]{variant.name}[/]  Table {variant.table}, {escape(variant.row)}: {escape(changes)}",
                 highlight=False,
@@ -115,6 +115,7 @@ def init_command(
     ] = None,
     variant: VariantOption = None,
     changes: SetOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")] = False,
 ) -> None:
     """Make a checkpoint with seeded, untrained weights, to compile, price or train on.
 
@@ -126,11 +127,14 @@ def init_command(
     with one_line_errors():
         from hybrid_cvar import assets
         from hybrid_cvar.atomic_file import check_writable
+        from hybrid_cvar.errors import OutputError
         from hybrid_cvar.lava_compat import prepare_slayer
         from hybrid_cvar.video import read_clips
 
         target = output or Path(f"{preset}.pt")
         check_writable(target)
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} is there already", "it may be a trained one", "give --overwrite or another -o")
         names = _read_labels(labels) if labels else tuple(f"class {index}" for index in range(classes))
         prepare_slayer()
         from hybrid_cvar.model import save_checkpoint
@@ -178,8 +182,8 @@ def export_command(
             lambda loaded: read_clips(sample or assets.SAMPLE_VIDEO, loaded.config.input, clips).clips,
         )
         stderr.print(
-            f"wrote {escape(str(output))}: {row.compared}, {row.values} logits, largest relative difference "
-            f"{row.largest_error:.2g}",
+            f"wrote {escape(str(output))} ({output.stat().st_size / 1e6:.1f} MB): {row.compared}, {row.values} logits "
+            f"of {clips} clip(s), the largest difference {row.largest_error:.2g} of the largest logit",
             highlight=False,
         )
 
@@ -190,10 +194,20 @@ def _changed_preset(
     """The preset with --variant and --set applied, and the changes in words."""
     from hybrid_cvar.model import find_variant, preset_config, variant_config
 
+    preset_config(preset)
     wanted: dict[str, Any] = dict(find_variant(variant).changes) if variant else {}
     wanted |= dict(_parse_change(change) for change in changes or ())
-    config = variant_config(preset_config(preset), wanted)
-    return config, tuple(f"{field} = {value}" for field, value in wanted.items())
+    spelled = tuple(f"{field}={_spelled(value)}" for field, value in wanted.items())
+    if wanted:
+        wanted = {"name": f"{preset}, {variant}" if variant else f"{preset}, changed"} | wanted
+    return variant_config(preset_config(preset), wanted), spelled
+
+
+def _spelled(value: Any) -> str:
+    """As `--set` takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parse_change(change: str) -> tuple[str, Any]:

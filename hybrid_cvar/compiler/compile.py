@@ -163,10 +163,9 @@ def compile_checkpoint(
             on_stage(f"calibrate and check {precision}")
             calibration = clips if take_calibration is None else take_calibration(checkpoint)
             feeds = _feeds(checkpoint.config, partitions, calibration)
-            quantisation, agreement = reduce_precision(folder / ANN_FILE, precision, feeds)
+            quantisation, agreement = reduce_precision(folder / ANN_FILE, precision, feeds, required=checkpoint.trained)
             on_agreement(agreement)
-            if checkpoint.trained:
-                require_agreement(precision, agreement)
+            require_agreement(precision, agreement)
         result = CompileResult(
             output,
             checkpoint.config.name,

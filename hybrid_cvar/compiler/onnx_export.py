@@ -36,18 +36,24 @@ def export_ann(ann: DeployedAnn, name: str, labels: tuple[str, ...], path: Path)
     """
     size = sum(parameter.numel() * parameter.element_size() for parameter in ann.parameters())
     if size > MAX_ONNX_BYTES:
-        raise CompileError(
-            f"the ANN partition's weights are {size} bytes",
-            f"one ONNX file holds at most {MAX_ONNX_BYTES}",
-            "choose a smaller width or depth",
-        )
+        raise _too_large(size)
     graph = _exported_graph(ann)
     # Inferred shapes that the exporter leaves behind contradict the folded graph; ONNX Runtime infers its own.
     del graph.graph.value_info[:]
     onnx.helper.set_model_props(graph, {"model": name, "labels": json.dumps(list(labels)), "hybrid-cvar": __version__})
     graph.producer_name, graph.producer_version = "hybrid-cvar", __version__
+    if graph.ByteSize() > MAX_ONNX_BYTES:
+        raise _too_large(graph.ByteSize())
     onnx.checker.check_model(graph, full_check=True)
     path.write_bytes(graph.SerializeToString())
+
+
+def _too_large(size: int) -> CompileError:
+    return CompileError(
+        f"the ANN partition takes {size} bytes",
+        f"one ONNX file holds at most {MAX_ONNX_BYTES}",
+        "choose a smaller width or depth",
+    )
 
 
 def _exported_graph(ann: DeployedAnn) -> onnx.ModelProto:

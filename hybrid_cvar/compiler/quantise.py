@@ -39,7 +39,8 @@ MIN_SQNR_DB = 35.0
 """8 bits over a range that a normal distribution fills to 4 sigma give 37 dB: below 35 dB it is stretched further."""
 QUANTISED_OPERATORS = ("Conv", "Gemm", "MatMul")
 LEVELS = 255
-SQNR_CLIPS = 2
+SQNR_CLIPS = 4
+"""Spread over the calibration clips, all of which give the ranges."""
 
 Feed = Mapping[str, NDArray[np.generic]]
 
@@ -77,7 +78,7 @@ def quantise_ann(graph: Path, output: Path, feeds: Sequence[Feed]) -> Quantisati
             f"each has an input that 8 bits hold with less than {MIN_SQNR_DB:g} dB",
             "calibrate on clips like those it will see, or compile with --precision fp32",
         )
-    quiet = logging.getLogger()
+    quiet = logging.getLogger()  # the tool logs to the root itself
     level = quiet.level
     quiet.setLevel(logging.ERROR)  # it recommends a pre-processing that renames what the manifest names
     try:
@@ -142,7 +143,7 @@ def _contracted_axis(operator: str, position: int) -> int:
 def _measure_sqnr(
     model: onnx.ModelProto, tensors: Sequence[tuple[str, int]], feeds: Sequence[Feed]
 ) -> dict[tuple[str, int], float]:
-    """Least signal-to-quantisation-noise ratio over a few clips of each (tensor, contracted axis), dB."""
+    """Least signal-to-quantisation-noise ratio of each (tensor, contracted axis), dB, in the range over all clips."""
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
     given = {each.name for each in exposed.graph.input}
@@ -153,28 +154,37 @@ def _measure_sqnr(
     # As exported: fusion would take away tensors that are asked for.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def values_of(feed: Feed) -> dict[str, NDArray[Any]]:
+        return dict(feed) | dict(zip(inner, session.run(inner, dict(feed)), strict=True))
+
+    ranges = {name: (0.0, 0.0) for name, _ in tensors}
+    for feed in feeds:
+        seen = values_of(feed)
+        for name, (low, high) in ranges.items():
+            ranges[name] = (min(low, float(seen[name].min())), max(high, float(seen[name].max())))
     least = dict.fromkeys(tensors, float("inf"))
-    for feed in feeds[:SQNR_CLIPS]:
-        seen = dict(feed) | dict(zip(inner, session.run(inner, dict(feed)), strict=True))
+    for feed in feeds[:: max(1, len(feeds) // SQNR_CLIPS)]:
+        seen = values_of(feed)
         for name, axis in tensors:
-            least[name, axis] = min(least[name, axis], vector_sqnr(seen[name], axis))
+            least[name, axis] = min(least[name, axis], vector_sqnr(seen[name], axis, ranges[name]))
     return least
 
 
-def vector_sqnr(values: NDArray[Any], axis: int) -> float:
-    """Signal-to-quantisation-noise ratio of 8 bits over the tensor's own range, dB: the mean over its vectors.
+def vector_sqnr(values: NDArray[Any], axis: int, value_range: tuple[float, float]) -> float:
+    """Signal-to-quantisation-noise ratio of 8 bits over a range, dB: the mean over a tensor's vectors.
 
     A vector lies along the contracted axis, so it is what one output is computed from. A ratio of the whole tensor
     would hide that a few large vectors stretch the range and leave the others no levels.
 
     Args:
-        values: floats of any shape. axis: of the vectors.
+        values: floats of any shape. axis: of the vectors. value_range: (low, high), 0 within it.
 
     Returns:
         dB; infinite where nothing is lost. Vectors of nothing but zeros are left out.
     """
     exact = values.astype(np.float64)
-    low, high = min(exact.min(), 0.0), max(exact.max(), 0.0)
+    low, high = value_range
     scale = (high - low) / LEVELS or 1.0
     zero = round(-low / scale)
     held = (np.clip(np.rint(exact / scale) + zero, 0, LEVELS) - zero) * scale

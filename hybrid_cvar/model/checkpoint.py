@@ -151,7 +151,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _load_content(path: Path) -> dict[str, Any]:
     if not path.exists():
-        raise CheckpointError(f"{path}: no such file", "compile needs a checkpoint", "check the path")
+        raise CheckpointError(f"{path}: no such file", "a checkpoint is needed", "check the path")
     if path.is_dir():
         raise CheckpointError(f"{path}: is a directory", "a checkpoint is a file", "name the .pt file in it")
     try:

@@ -20,8 +20,14 @@ ORDERS = ("T-LS-GS", "LS-T-GS", "LS-GS-T")
 TEMPORALS = ("stm", "common-stm", "lstm", "none")
 ENCODERS = ("unified", "separate", "cross")
 POOLS = ("gap", "class-token")
+LARGEST_KERNEL = 63
+"""What the integer specification's engines reach."""
 LARGEST = 8192
 """No count in a config may be above it."""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -55,22 +61,23 @@ class StmConfig:
             values = getattr(self, name)
             if not isinstance(values, tuple) or not all(type(value) is int and value <= 1024 for value in values):
                 raise ConfigError(f"stm.{name} = {values!r}", "must be whole numbers, at most 1024")
-        if type(self.kernel_size) is not int or not all(
-            isinstance(value, int | float) for value in (self.threshold, self.leak)
-        ):
-            raise ConfigError(
-                f"stm.kernel_size = {self.kernel_size!r}, stm.threshold = {self.threshold!r}, stm.leak = {self.leak!r}",
-                "must be a whole number and two numbers",
-            )
+        if type(self.kernel_size) is not int:
+            raise ConfigError(f"stm.kernel_size = {self.kernel_size!r}", "must be a whole number")
+        for name in ("threshold", "leak"):
+            if not _is_number(getattr(self, name)):
+                raise ConfigError(f"stm.{name} = {getattr(self, name)!r}", "must be a number")
         if not self.channels or len(self.channels) != len(self.strides):
             raise ConfigError(
                 f"stm.channels = {self.channels}, stm.strides = {self.strides}",
                 "one stride a layer and at least one layer are needed",
             )
-        if min(self.channels) < 1 or min(self.strides) < 1:
-            raise ConfigError(f"stm.channels = {self.channels}, stm.strides = {self.strides}", "all must be at least 1")
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ConfigError(f"stm.kernel_size = {self.kernel_size}", "must be odd and at least 1")
+        for name in ("channels", "strides"):
+            if min(getattr(self, name)) < 1:
+                raise ConfigError(f"stm.{name} = {getattr(self, name)}", "all must be at least 1")
+        if not 1 <= self.kernel_size <= LARGEST_KERNEL or self.kernel_size % 2 == 0:
+            raise ConfigError(
+                f"stm.kernel_size = {self.kernel_size}", f"must be odd, at least 1 and at most {LARGEST_KERNEL}"
+            )
         if not 0 < self.threshold < 2048:
             raise ConfigError(f"stm.threshold = {self.threshold}", "must be above 0 and below 2048 (17 bit)")
         if not 0 < self.leak <= 1:
@@ -175,8 +182,8 @@ class ModelConfig:
             least = 0 if name == "rrdb_blocks" else 1
             if type(value) is not int or not least <= value <= LARGEST:
                 raise ConfigError(f"{name} = {value!r}", f"must be a whole number from {least} to {LARGEST}")
-        if not isinstance(self.rrdb_scale, int | float) or not 0 < self.rrdb_scale <= 1:
-            raise ConfigError(f"rrdb_scale = {self.rrdb_scale}", "must be above 0 and at most 1")
+        if not _is_number(self.rrdb_scale) or not 0 < self.rrdb_scale <= 1:
+            raise ConfigError(f"rrdb_scale = {self.rrdb_scale!r}", "must be above 0 and at most 1")
         for name, known in (("order", ORDERS), ("temporal", TEMPORALS), ("encoder", ENCODERS), ("pool", POOLS)):
             value = getattr(self, name)
             if value not in known:
@@ -230,6 +237,11 @@ class ModelConfig:
             raise ConfigError(
                 f"encoder = {self.encoder!r}, modalities = {self.modalities}, temporal = {self.temporal!r}",
                 "cross-attention needs tokens of at least two modalities",
+            )
+        if self.pool == "class-token" and self.fuse_width % self.heads:
+            raise ConfigError(
+                f"pool = {self.pool!r}, fuse_width = {self.fuse_width}, heads = {self.heads}",
+                "a class token attends with the same heads, so heads must divide fuse_width",
             )
         if self.skips and not self.mixer:
             raise ConfigError(

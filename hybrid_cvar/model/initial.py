@@ -10,6 +10,7 @@ from hybrid_cvar.model.calibration import SPIKE_RATE, calibrate_thresholds
 from hybrid_cvar.model.checkpoint import Checkpoint
 from hybrid_cvar.model.config import ModelConfig
 from hybrid_cvar.model.hybrid_cvar_model import HybridCvarModel
+from hybrid_cvar.model.stm import SpikingTemporalModulator
 from hybrid_cvar.records import Clip, stream_events
 
 __all__ = ["initial_checkpoint"]
@@ -41,10 +42,9 @@ def initial_checkpoint(config: ModelConfig, labels: tuple[str, ...], seed: int, 
         model = HybridCvarModel(config, len(labels))
     calibrate_thresholds(model, *batch)
     _fit_normalisation(model, batch)
-    notice = (
-        f"Untrained weights of seed {seed}, thresholds set for {SPIKE_RATE:.0%} spikes on sample clips: "
-        "it recognises nothing."
-    )
+    spiking = any(isinstance(module, SpikingTemporalModulator) for module in model.modules())
+    thresholds = f", thresholds set for {SPIKE_RATE:.0%} spikes on sample clips" if spiking else ""
+    notice = f"Untrained weights of seed {seed}{thresholds}: it recognises nothing."
     return Checkpoint(config, labels, model.eval().state_dict(), trained=False, notice=notice)
 
 

@@ -22,12 +22,12 @@ class ClassTokenPooling(nn.Module):
         c' = c + softmax(Q(LN(c)) K(LN(X))^T / sqrt(F / heads)) V(LN(X)) W,    then LN(c')
 
     Args:
-        features: F. heads: attention heads; 1 if they do not divide F.
+        features: F. heads: attention heads; they divide F.
     """
 
     def __init__(self, features: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads if features % heads == 0 else 1
+        self.heads = heads
         self.token = nn.Parameter(torch.randn(1, 1, features) * 0.02)
         self.norm = nn.LayerNorm(features)
         self.query = nn.Linear(features, features)

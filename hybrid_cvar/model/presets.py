@@ -60,6 +60,6 @@ def preset_config(name: str) -> ModelConfig:
     Raises:
         ConfigError: there is none.
     """
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise ConfigError(f"preset {name!r} does not exist", f"known presets: {', '.join(PRESETS)}")
     return PRESETS[name]

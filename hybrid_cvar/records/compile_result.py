@@ -237,6 +237,7 @@ class AgreementRow:
         least: what `same_answer` must be.
         logit_error: RMS of the difference over the RMS of the logits' spread over classes.
         passed: whether it is.
+        required: whether it must be: untrained weights give near ties, whose best class hangs on rounding.
     """
 
     provider: str
@@ -245,6 +246,7 @@ class AgreementRow:
     least: float
     logit_error: float
     passed: bool
+    required: bool
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,10 @@ from hybrid_cvar.reporting.units import count, exact, percent, si
 __all__ = ["print_agreement", "print_alarms", "print_compile_result", "print_parity", "print_plan", "print_resources"]
 
 
+ENOUGH_CLIPS = 100
+"""Held-out clips of which one is 1 %."""
+
+
 def print_plan(plan: CompilePlan, console: Console) -> None:
     """What compile would make of a checkpoint: the float-to-integer map and the resources."""
     _print_map(plan.maps, (), console)
@@ -114,16 +118,26 @@ def print_agreement(rows: Sequence[AgreementRow], console: Console) -> None:
     for heading in ("provider", "clips", "same answer", "must be", "logit error"):
         table.add_column(heading, justify="left" if heading == "provider" else "right", no_wrap=True)
     for row in rows:
-        colour = "green" if row.passed else "red"
+        colour = "green" if row.passed else "red" if row.required else "yellow"
         table.add_row(
             row.provider,
             exact(row.clips),
             f"[{colour}]{percent(row.same_answer)}[/]",
-            percent(row.least),
+            percent(row.least) if row.required else "informs",
             percent(row.logit_error),
         )
     console.print(table)
     console.print("[dim]logit error: RMS of the difference over the RMS of the logits' spread over classes.[/]")
+    if rows[0].clips < ENOUGH_CLIPS:
+        console.print(
+            f"[yellow]{rows[0].clips} clip(s) cannot tell {percent(rows[0].least)} from 100 %: give more or longer "
+            f"videos with --calibrate, {2 * ENOUGH_CLIPS} clips in all.[/]"
+        )
+    if not all(row.required for row in rows):
+        console.print(
+            f"[dim]informs: the weights are untrained, so that a clip's best class hangs on rounding; of trained ones "
+            f"{percent(rows[0].least)} must stay.[/]"
+        )
 
 
 def print_compile_result(result: CompileResult, console: Console) -> None:

@@ -68,7 +68,9 @@ class HybridRuntime:
                 precision=self._bundle.precision,
                 settings=self._settings,
             )
-            self._macs = self._count_macs(self._dense)
+            zeros = self._zero_feed()
+            self._macs = self._dense.count_macs(zeros)
+            self._dense.run(zeros)  # a session's first run is slower, and is start-up
         except BaseException:
             self._spiking.stop()
             raise
@@ -154,11 +156,11 @@ class HybridRuntime:
         arrays: list[NDArray[Any]] = [iframes] if "iframe" in names else []
         return dict(zip(names, [*arrays, *membranes], strict=True))
 
-    def _count_macs(self, dense: DenseEngine) -> tuple[NodeMacs, ...]:
-        """MACs a clip: they follow from the shapes, which are the same for every clip of a bundle."""
+    def _zero_feed(self) -> dict[str, NDArray[Any]]:
+        """One clip of zeros: MACs follow from the shapes, which are the same for every clip of a bundle."""
         size = self._bundle.input.size
         membranes = [np.zeros((1, *stream.membrane_shape), dtype=np.int32) for stream in self._bundle.stm.streams]
-        return dense.count_macs(self._feed(np.zeros((1, size, size, 3), dtype=np.uint8), membranes))
+        return self._feed(np.zeros((1, size, size, 3), dtype=np.uint8), membranes)
 
     def _run_spiking(self, clip: Clip, clock: "_Clock") -> SpikingResult:
         with clock.stage("encode"):

@@ -74,8 +74,8 @@ def test_list_shows_every_preset_and_every_variant():
         "729 mJ",
         "1.40 J",
         "MACs x 4.6 pJ [modelled]",
-        "--variant lstm Table 4c, STM -> LSTM: temporal = lstm",
-        "--variant no-mixer Table 4d, W/o Multi-Modal Mixer: mixer = False, skips = False",
+        "--variant lstm Table 4c, STM -> LSTM: temporal=lstm",
+        "--variant no-mixer Table 4d, W/o Multi-Modal Mixer: mixer=false, skips=false",
     ):
         assert line in said
     assert said.count("--variant ") == len(VARIANTS)
@@ -90,7 +90,7 @@ def test_describe_gives_the_papers_totals_of_base():
 
 def test_describe_takes_changes_variants_and_classes():
     said = words(model("describe", "tiny", "--variant", "class-token", "--set", "depth=2", "--classes", "7"))
-    assert "tiny with pool = class-token, depth = 2: " in said and "for 7 classes" in said
+    assert "tiny, class-token with pool=class-token, depth=2: " in said and "for 7 classes" in said
     assert "class token 64" in said and "global average pooling" not in said
     said = words(model("describe", "tiny", "--variant", "lstm"))
     assert "ConvLIF" not in said and "accumulates" not in said
@@ -102,7 +102,7 @@ def test_a_change_wins_over_the_variant():
 
 def test_describe_of_a_checkpoint(checkpoint):
     said = words(model("describe", checkpoint))
-    assert "tiny: 0.0" in said and "for 3 classes; a clip is 64x64, T = 4." in said
+    assert "tiny, changed: 0.0" in said and "for 3 classes; a clip is 64x64, T = 4." in said
     for change in (["--set", "depth=2"], ["--variant", "lstm"]):
         assert "a checkpoint has its own" in refused("describe", checkpoint, *change, status=2)
 
@@ -232,7 +232,7 @@ def test_export_writes_a_graph_that_runs(checkpoint, tmp_path):
 
     done = model("export", checkpoint, "-o", tmp_path / "ann.onnx", "--clips", "1")
     assert done.returncode == 0, done.stderr
-    assert "ann.onnx: torch -> ONNX Runtime, 3 logits, largest relative difference" in " ".join(done.stderr.split())
+    assert "MB): torch -> ONNX Runtime, 3 logits of 1 clip(s), the largest difference" in " ".join(done.stderr.split())
     session = onnxruntime.InferenceSession(str(tmp_path / "ann.onnx"), providers=["CPUExecutionProvider"])
     assert json.loads(session.get_modelmeta().custom_metadata_map["labels"]) == ["class 0", "class 1", "class 2"]
     assert [each.name for each in session.get_inputs()] == ["iframe", "motion_membrane", "residual_membrane"]
@@ -275,3 +275,12 @@ def test_what_is_missing_is_told_by_the_help(arguments):
     done = model(*arguments)
     assert done.returncode == 2
     assert "Usage: hybrid-cvar model" in done.stdout + done.stderr
+
+
+def test_init_does_not_replace_a_checkpoint_unasked(tmp_path):
+    path = tmp_path / "x.pt"
+    path.write_text("mine")
+    assert "is there already" in refused("init", "tiny", "-o", path, *MINI)
+    assert path.read_text() == "mine"
+    model("init", "tiny", "-o", path, "--overwrite", *MINI)
+    assert path.read_bytes() != b"mine"

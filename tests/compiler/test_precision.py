@@ -115,11 +115,21 @@ def test_a_drop_below_the_bound_fails_the_compile_and_leaves_no_bundle(small_che
         return found
 
     monkeypatch.setattr(reduced_precision, "quantise_ann", damaged)
+    import torch
+
+    content = torch.load(small_checkpoint, weights_only=True)
+    trained = tmp_path / "trained.pt"
+    torch.save({**content, "trained": True}, trained)
     seen = []
     with pytest.raises(ParityError, match=r"int8 on cpu: \d of 3 held-out clips .*99%.*no bundle was written"):
-        compile_it(small_checkpoint, tmp_path / "b", "int8", on_agreement=seen.extend)
-    assert not (tmp_path / "b").exists() and list(tmp_path.iterdir()) == []
-    assert seen and not seen[0].passed
+        compile_it(trained, tmp_path / "b", "int8", on_agreement=seen.extend)
+    assert list(tmp_path.iterdir()) == [trained]
+    assert seen and not seen[0].passed and seen[0].required
+
+    result = compile_it(small_checkpoint, tmp_path / "untrained", "int8")
+    assert not result.agreement[0].passed and not result.agreement[0].required
+    row = json.loads((tmp_path / "untrained" / "manifest.json").read_text())["dense"]["agreement"][0]
+    assert row["passed"] is row["required"] is False
 
 
 @pytest.mark.parametrize(
@@ -180,6 +190,16 @@ def test_a_node_whose_input_has_outliers_stays_in_float(tmp_path):
     assert found.quantised == ("first",)
     kept = dict(found.kept)
     assert kept["last"] == "classifier" and kept["second"].startswith("8 bits hold y with")
+
+
+def test_a_range_that_a_later_clip_stretches_counts_for_all(tmp_path):
+    from hybrid_cvar.compiler.quantise import quantise_ann
+
+    rng = np.random.default_rng(2)
+    feeds = [{name: rng.standard_normal((64, 8)).astype(np.float32) for name in ("x", "y")} for _ in range(9)]
+    feeds[7]["y"][:] = 200
+    found = quantise_ann(graph_of_two_products(tmp_path), tmp_path / "q.onnx", feeds)
+    assert found.quantised == ("first",)
 
 
 def test_a_graph_of_nothing_but_outliers_is_refused(tmp_path):
