@@ -1,19 +1,35 @@
 """What the spiking suite runs: the spiking partition at the base size, with thresholds that real clips keep busy."""
 
 import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_cvar.neuromorphic import ConvLifSpec, StmSpec, StreamSpec
+from hybrid_cvar.errors import MissingPartError
+from hybrid_cvar.lava_compat import INSTALL_COMPILE
+from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec
 from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
-from hybrid_cvar.records import InputSpec, stream_events
+from hybrid_cvar.records import InputSpec, SpikingResult, stream_events
 from hybrid_cvar.video import read_clips
 
-__all__ = ["BASE_SIZE", "SPIKE_RATE", "ClipEvents", "base_partition", "clip_events", "random_layer"]
+__all__ = [
+    "BASE_SIZE",
+    "SPIKE_RATE",
+    "ClipEvents",
+    "SpikingBench",
+    "base_partition",
+    "clip_events",
+    "no_torch",
+    "random_layer",
+]
 
 BASE_SIZE = 224
+STOCK_SIZE = 112
+"""Of the row that times stock Lava Processes, and of the parity of hard reset and of one neuron a channel."""
+CLIPS = 3
 CHANNELS = (16, 16)
 SPIKE_RATE = 0.1
 """Share of neurons that fire a step, which thresholds are set to: trained models end below it."""
@@ -73,3 +89,51 @@ def _calibrate(layer: ConvLifSpec, events: NDArray[np.int8]) -> ConvLifSpec:
         else:
             high = middle
     return dataclasses.replace(layer, threshold=high)
+
+
+@dataclass(frozen=True)
+class SpikingBench:
+    """What the rows are measured on.
+
+    Attributes:
+        video: dancer.avi.
+        rounds: of every ratio.
+        size: side of the input.
+        stock_size: the same, where stock Lava Processes are timed.
+    """
+
+    video: Path
+    rounds: int = 5
+    size: int = BASE_SIZE
+    stock_size: int = STOCK_SIZE
+
+    @cached_property
+    def events(self) -> list[ClipEvents]:
+        """Of clips sampled from dancer.avi."""
+        return clip_events(self.video, self.size, CLIPS)
+
+    @cached_property
+    def partition(self) -> StmSpec:
+        """Calibrated on the first clip."""
+        return base_partition(self.events[0])
+
+    @cached_property
+    def small_events(self) -> list[ClipEvents]:
+        """As `events`, at `stock_size`."""
+        return clip_events(self.video, self.stock_size, CLIPS)
+
+    @cached_property
+    def small_partition(self) -> StmSpec:
+        """As `partition`, at `stock_size`."""
+        return base_partition(self.small_events[0])
+
+    @cached_property
+    def result(self) -> SpikingResult:
+        """The native engine's of the second clip: counts that tell the activity."""
+        with NativeStm(self.partition) as native:
+            return native.run_clip(*self.events[1])
+
+
+def no_torch(error: ImportError) -> MissingPartError:
+    """What a row that compares with torch says without it."""
+    return MissingPartError(f"torch or lava-dl cannot be imported ({error})", "it is compared with", INSTALL_COMPILE)

@@ -1,17 +1,13 @@
 """The spiking partition: equal in every form, and how fast, at the base size on real clips."""
 
-import dataclasses
 import functools
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hybrid_cvar.benchmark.kernel_speed import (
     ACTIVITIES,
@@ -23,169 +19,26 @@ from hybrid_cvar.benchmark.kernel_speed import (
 from hybrid_cvar.benchmark.measure import TwoTimings, peak_memory, ratio_of_medians
 from hybrid_cvar.benchmark.real_clips import find_dancer
 from hybrid_cvar.benchmark.results import BenchResult
-from hybrid_cvar.benchmark.spiking_material import BASE_SIZE, SPIKE_RATE, ClipEvents, base_partition, clip_events
-from hybrid_cvar.errors import MissingPartError
-from hybrid_cvar.lava_compat import INSTALL_COMPILE
-from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec
+from hybrid_cvar.benchmark.spiking_material import (
+    SPIKE_RATE,
+    ClipEvents,
+    SpikingBench,
+    base_partition,
+    clip_events,
+    no_torch,
+)
+from hybrid_cvar.benchmark.spiking_parity import parity_mismatches
+from hybrid_cvar.neuromorphic import NativeStm, StmSpec
 from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
 from hybrid_cvar.neuromorphic.lava_stm import LavaForm, LavaStm
-from hybrid_cvar.records import Provenance, SpikingResult
 
 __all__ = ["SPIKING_ROWS", "SpikingBench"]
 
-CLIPS = 3
-STOCK_SIZE = 112
-"""Of the row that times stock Lava Processes, and of the parity of hard reset and of one neuron a channel."""
-MUST_COMPARE = 10**8
 STOCK_ROUNDS = 3
 CROSSOVER_CHANNELS = 16
 CLIPS_FOR_MEMORY = 4
 TRAINING_BATCH = 4
 TRAINING_ROUNDS = 7
-
-
-@dataclass(frozen=True)
-class SpikingBench:
-    """What the rows are measured on.
-
-    Attributes:
-        video: dancer.avi.
-        rounds: of every ratio.
-        size: side of the input.
-        stock_size: the same, where stock Lava Processes are timed.
-    """
-
-    video: Path
-    rounds: int = 5
-    size: int = BASE_SIZE
-    stock_size: int = STOCK_SIZE
-
-    @cached_property
-    def events(self) -> list[ClipEvents]:
-        """Of clips sampled from dancer.avi."""
-        return clip_events(self.video, self.size, CLIPS)
-
-    @cached_property
-    def partition(self) -> StmSpec:
-        """Calibrated on the first clip."""
-        return base_partition(self.events[0])
-
-    @cached_property
-    def small_events(self) -> list[ClipEvents]:
-        """As `events`, at `stock_size`."""
-        return clip_events(self.video, self.stock_size, CLIPS)
-
-    @cached_property
-    def small_partition(self) -> StmSpec:
-        """As `partition`, at `stock_size`."""
-        return base_partition(self.small_events[0])
-
-    @cached_property
-    def result(self) -> SpikingResult:
-        """The native engine's of the second clip: counts that tell the activity."""
-        with NativeStm(self.partition) as native:
-            return native.run_clip(*self.events[1])
-
-
-def parity_mismatches(bench: SpikingBench) -> BenchResult:
-    """Spikes and membranes of every layer and step in which two forms differ.
-
-    Raises:
-        MissingPartError: torch or lava-dl is not installed.
-    """
-    pairs: dict[str, dict[str, Any]] = {}
-    base = _recorded(partial(NativeStm, bench.partition, record=True), bench.events[:1])
-    hard = _each_channel_hard(bench.small_partition)
-    hard_expected = _recorded(partial(NativeStm, hard, record=True), bench.small_events[:1])
-
-    def compare(name: str, expected: list[SpikingResult], actual: list[SpikingResult]) -> None:
-        values = mismatches = 0
-        for left, right in zip(expected, actual, strict=True):
-            for before, after in _pairs(left, right):
-                values += before.size
-                mismatches += int(np.count_nonzero(before != after))
-        pairs[name] = {"values": values, "mismatches": mismatches}
-
-    for name, spec, events, expected in (
-        ("", bench.partition, bench.events[:1], base),
-        (", hard reset, one neuron a channel", hard, bench.small_events[:1], hard_expected),
-    ):
-        size = f"{spec.streams[0].layers[0].input_shape[0]}{name}"
-        compare(f"SLAYER quantised and native, {size}", expected, _slayer(spec, events))
-        compare(
-            f"native, all steps at once and step by step, {size}", expected, _recorded(partial(NativeStm, spec), events)
-        )
-        forms: tuple[LavaForm, ...] = ("streams", "layers", "stock")
-        for form in forms:
-            actual = _recorded(partial(LavaStm, spec, form=form, record=True), events)
-            compare(f"Lava {form} and native, {size}", expected, actual)
-        compare(f"Lava streams as timed and native, {size}", expected, _recorded(partial(LavaStm, spec), events))
-    values = sum(pair["values"] for pair in pairs.values())
-    mismatches = sum(pair["mismatches"] for pair in pairs.values())
-    return BenchResult(
-        "spiking.parity_mismatches",
-        mismatches,
-        "values",
-        Provenance.MEASURED,
-        {
-            "target": "== 0",
-            "met": mismatches == 0 and values >= MUST_COMPARE,
-            "compared": values,
-            "compared_at_least": MUST_COMPARE,
-            "pairs": pairs,
-            "clips": "dancer.avi",
-        },
-    )
-
-
-def _pairs(left: SpikingResult, right: SpikingResult) -> list[tuple[NDArray[Any], NDArray[Any]]]:
-    """What both have: the read-outs; spikes and membranes of every layer and step; counts."""
-    pairs: list[tuple[NDArray[Any], NDArray[Any]]] = list(zip(left.readouts, right.readouts, strict=True))
-    if right.spikes:
-        pairs += zip((*left.spikes, *left.membranes), (*right.spikes, *right.membranes), strict=True)
-    if right.counts:
-        pairs.append((_counts(left), _counts(right)))
-    return pairs
-
-
-def _counts(result: SpikingResult) -> NDArray[np.int64]:
-    return np.array(
-        [
-            [layer.events_in, layer.synaptic_operations, layer.neuron_updates, layer.spikes_out, layer.saturated_states]
-            for layer in result.counts
-        ]
-    )
-
-
-def _each_channel_hard(spec: StmSpec) -> StmSpec:
-    """The same partition with hard reset, and thresholds and decays that differ from channel to channel."""
-    rng = np.random.default_rng(0)
-
-    def change(layer: ConvLifSpec) -> ConvLifSpec:
-        # At least 1, as training keeps them.
-        thresholds = np.maximum(layer.thresholds * rng.uniform(0.5, 1.5, len(layer.weight)), 1).astype(np.int32)
-        decays = rng.integers(0, 1000, len(layer.weight)).astype(np.int32)
-        return dataclasses.replace(layer, threshold=thresholds, decay=decays, reset="hard")
-
-    streams = (StreamSpec(one.name, tuple(change(layer) for layer in one.layers)) for one in spec.streams)
-    return StmSpec(tuple(streams), spec.timesteps)
-
-
-def _recorded(open_engine: Callable[[], Any], events: Iterable[ClipEvents]) -> list[SpikingResult]:
-    with open_engine() as engine:
-        return [engine.run_clip(*clip) for clip in events]
-
-
-def _slayer(spec: StmSpec, events: Iterable[ClipEvents]) -> list[SpikingResult]:
-    try:
-        from hybrid_cvar.benchmark.slayer_forward import run_slayer
-    except ImportError as error:
-        raise _no_torch(error) from error
-    return [run_slayer(spec, clip) for clip in events]
-
-
-def _no_torch(error: ImportError) -> MissingPartError:
-    return MissingPartError(f"torch or lava-dl cannot be imported ({error})", "it is compared with", INSTALL_COMPILE)
 
 
 def lava_over_native(bench: SpikingBench) -> BenchResult:
@@ -239,7 +92,7 @@ def native_over_torch(bench: SpikingBench) -> BenchResult:
 
         from hybrid_cvar.benchmark.torch_conv_lif import TorchPartition
     except ImportError as error:
-        raise _no_torch(error) from error
+        raise no_torch(error) from error
     threads = len(bench.partition.streams)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -281,7 +134,7 @@ def fixed_over_float_training(bench: SpikingBench) -> BenchResult:
     try:
         from hybrid_cvar.benchmark.training_step import fixed_and_float_steps
     except ImportError as error:
-        raise _no_torch(error) from error
+        raise no_torch(error) from error
     shapes: dict[str, dict[str, Any]] = {}
     for side, strides in ((bench.size // 4, (2, 2)), (bench.size // 2, (2, 2)), (bench.size // 2, (1, 1))):
         for part, backward in (("step", True), ("forward", False)):

@@ -176,7 +176,7 @@ def test_more_than_one_file_holds_is_refused_before_anything_is_exported(mini_co
     size = 4 * sum(parameter.numel() for parameter in ann.parameters())
     monkeypatch.setattr(onnx_export, "MAX_ONNX_BYTES", size - 1)
     monkeypatch.setattr(torch.onnx, "export", lambda *given, **options: pytest.fail("exported"))
-    with pytest.raises(CompileError, match=f"weights are {size} bytes; one ONNX file holds at most {size - 1}; choose"):
+    with pytest.raises(CompileError, match=f"takes {size} bytes; one ONNX file holds at most {size - 1}; choose"):
         onnx_export.export_ann(ann, "mini", LABELS, tmp_path / "ann.onnx")
     assert list(tmp_path.iterdir()) == []
 
