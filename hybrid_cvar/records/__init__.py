@@ -29,6 +29,7 @@ from hybrid_cvar.records.compile_result import (
     Quantisation,
     ResourceReport,
 )
+from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
 from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
 from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
@@ -48,8 +49,10 @@ __all__ = [
     "Gop",
     "GopStructure",
     "InputSpec",
+    "LabelledVideo",
     "LayerMap",
     "LayerResources",
+    "MissingVideo",
     "ModelDescription",
     "NodeMacs",
     "ParityRow",
@@ -63,6 +66,7 @@ __all__ = [
     "SpikingResult",
     "StageSeconds",
     "Trace",
+    "VideoDataset",
     "VideoInfo",
     "add_counts",
     "graded_events",
