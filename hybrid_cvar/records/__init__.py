@@ -33,11 +33,13 @@ from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDatase
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
 from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
 from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
+from hybrid_cvar.records.training import ClassScore, EpochRow, Evaluation, Scores, TrainingRun, VideoAnswer
 
 __all__ = [
     "STREAM_CHANNELS",
     "AgreementRow",
     "ChipFit",
+    "ClassScore",
     "Clip",
     "CodedFrame",
     "CompilePlan",
@@ -45,6 +47,8 @@ __all__ = [
     "CoreBounds",
     "EnergyEstimate",
     "EnergyTerm",
+    "EpochRow",
+    "Evaluation",
     "Finding",
     "Gop",
     "GopStructure",
@@ -62,10 +66,13 @@ __all__ = [
     "Quantisation",
     "Report",
     "ResourceReport",
+    "Scores",
     "SpikingLayerCounts",
     "SpikingResult",
     "StageSeconds",
     "Trace",
+    "TrainingRun",
+    "VideoAnswer",
     "VideoDataset",
     "VideoInfo",
     "add_counts",

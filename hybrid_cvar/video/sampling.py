@@ -8,14 +8,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.records import Clip, InputSpec, VideoInfo
+from hybrid_cvar.records import Clip, Gop, InputSpec, VideoInfo
 from hybrid_cvar.video.container import VideoSource, is_stream
 from hybrid_cvar.video.geometry import cut_clip
 from hybrid_cvar.video.gop_reader import decode_gops, locate_gops, no_readable_gop
 from hybrid_cvar.video.live import read_live_gops
 from hybrid_cvar.video.stream_info import check_request
 
-__all__ = ["ClipStream", "SampledVideo", "open_clips", "read_clips", "segment_centres"]
+__all__ = ["ClipStream", "GopStream", "SampledVideo", "open_clips", "open_gops", "read_clips", "segment_centres"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,23 @@ def segment_centres(length: int, count: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, eq=False)
+class GopStream:
+    """A video's sampled GOPs, decoded one at a time as they are taken.
+
+    Attributes:
+        info: the probe.
+        gops: complete GOPs in the video.
+        expected: how many will come; fewer come if GOPs at the video's end are damaged.
+        sampled: in order, different ones; taking one may raise as `read_clips` does.
+    """
+
+    info: VideoInfo
+    gops: int
+    expected: int
+    sampled: Iterator[Gop]
+
+
+@dataclass(frozen=True, eq=False)
 class ClipStream:
     """A video's clips, decoded one at a time as they are taken.
 
@@ -65,6 +82,56 @@ class ClipStream:
     clips: Iterator[Clip]
 
 
+def open_gops(
+    source: VideoSource,
+    timesteps: int,
+    count: int = 8,
+    *,
+    accumulated: bool = True,
+    domain: str = "auto",
+) -> GopStream:
+    """The GOPs at the centres of `count` equal segments, as they are coded, with the memory of one.
+
+    Args:
+        source: the video; see `read_gops`.
+        timesteps: P-frames a GOP.
+        count: GOPs wanted.
+        accumulated: see `read_gops`.
+        domain: as in `read_gops`.
+
+    Raises:
+        As `read_clips`.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ConfigError(f"clips = {count!r}", "must be a positive whole number")
+    if is_stream(source):
+        check_request(timesteps, domain)
+        infos: list[VideoInfo] = []
+        live = read_live_gops(source, timesteps, accumulated=accumulated, domain=domain, on_info=infos.append)
+        # What the stream is, is known once its first GOP is there.
+        first = next(live)
+        return GopStream(infos[0], count, count, islice(chain([first], live), count))
+    located = locate_gops(Path(str(source)), timesteps, domain)
+    targets = segment_centres(located.gops, count)
+
+    def sampled() -> Iterator[Gop]:
+        taken = 0
+
+        def is_due(position: int) -> bool:
+            return taken < bisect_right(targets, position)
+
+        with closing(decode_gops(located, accumulated=accumulated, wanted=is_due)) as gops:
+            for gop in gops:
+                taken += 1
+                yield gop
+                if taken == len(targets):
+                    return
+        if not taken:
+            raise no_readable_gop(located)
+
+    return GopStream(located.info, located.gops, len(targets), sampled())
+
+
 def open_clips(
     source: VideoSource,
     spec: InputSpec | None = None,
@@ -74,35 +141,8 @@ def open_clips(
 ) -> ClipStream:
     """As `read_clips`, with the memory of one GOP."""
     spec = spec or InputSpec()
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise ConfigError(f"clips = {count!r}", "must be a positive whole number")
-    if is_stream(source):
-        check_request(spec.timesteps, domain)
-        infos: list[VideoInfo] = []
-        live = read_live_gops(source, spec.timesteps, accumulated=spec.accumulated, domain=domain, on_info=infos.append)
-        # What the stream is, is known once its first GOP is there.
-        first = next(live)
-        clips_of_stream = (cut_clip(gop, spec) for gop in islice(chain([first], live), count))
-        return ClipStream(infos[0], count, count, clips_of_stream)
-    located = locate_gops(Path(str(source)), spec.timesteps, domain)
-    targets = segment_centres(located.gops, count)
-
-    def clips() -> Iterator[Clip]:
-        taken = 0
-
-        def is_due(position: int) -> bool:
-            return taken < bisect_right(targets, position)
-
-        with closing(decode_gops(located, accumulated=spec.accumulated, wanted=is_due)) as gops:
-            for gop in gops:
-                taken += 1
-                yield cut_clip(gop, spec)
-                if taken == len(targets):
-                    return
-        if not taken:
-            raise no_readable_gop(located)
-
-    return ClipStream(located.info, located.gops, len(targets), clips())
+    stream = open_gops(source, spec.timesteps, count, accumulated=spec.accumulated, domain=domain)
+    return ClipStream(stream.info, stream.gops, stream.expected, (cut_clip(gop, spec) for gop in stream.sampled))
 
 
 def read_clips(
