@@ -6,12 +6,14 @@
         CorruptVideoError      its data are damaged beyond use
         ShortVideoError        it holds no complete GOP
       ConfigError              a value is out of its range, or parts do not fit together
+      DatasetError             a dataset's lists or folders are missing, or not what its format says
       CheckpointError          a checkpoint is missing, unsafe, of another version or incomplete
       CompileError             a checkpoint cannot be compiled
         ParityError            two forms of the same partition disagree
       BundleError              a bundle is missing, changed, of another version or incomplete
       EngineError              a partition failed while it ran
         LavaError              a Lava process failed, hung or could not start
+      TrainingError            a training run cannot go on
       OutputError              a result cannot be written
       MissingPartError         an optional part is not installed
 
@@ -24,6 +26,7 @@ __all__ = [
     "CompileError",
     "ConfigError",
     "CorruptVideoError",
+    "DatasetError",
     "EngineError",
     "HybridCvarError",
     "LavaError",
@@ -31,6 +34,7 @@ __all__ = [
     "OutputError",
     "ParityError",
     "ShortVideoError",
+    "TrainingError",
     "UnsupportedVideoError",
     "VideoError",
 ]
@@ -72,6 +76,10 @@ class ConfigError(HybridCvarError):
     """A value is out of its range, or parts do not fit together."""
 
 
+class DatasetError(HybridCvarError):
+    """A dataset's lists or folders are missing, or not what its format says."""
+
+
 class CheckpointError(HybridCvarError):
     """A checkpoint is missing, unsafe, of another version or incomplete."""
 
@@ -102,6 +110,10 @@ class LavaError(EngineError):
     def __init__(self, found: str, rule: str = "", remedy: str = "", process_traceback: str = "") -> None:
         super().__init__(found, rule, remedy)
         self.process_traceback = process_traceback
+
+
+class TrainingError(HybridCvarError):
+    """A training run cannot go on."""
 
 
 class OutputError(HybridCvarError):

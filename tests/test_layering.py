@@ -22,13 +22,17 @@ ALLOWED = {
     "video": EVERYONE,
     "model": EVERYONE,
     "neuromorphic": EVERYONE,
+    "data": EVERYONE | {"video"},
+    "puppets": EVERYONE | {"video"},
+    "training": EVERYONE | {"video", "model", "data"},
+    "evaluation": EVERYONE | {"video", "model", "data", "energy", "compiler", "runtime"},
     "energy": EVERYONE,
     "reporting": EVERYONE,
     "compiler": EVERYONE | {"model", "neuromorphic"},
     "runtime": EVERYONE | {"video", "neuromorphic", "compiler"},
 }
 ON_TOP = {"assets", "batch", "benchmark", "cli", "doctor", "__init__", "__main__", "__pycache__", "py.typed"}
-NO_TORCH = {"records", "errors", "video", "neuromorphic", "energy", "reporting", "runtime"}
+NO_TORCH = {"records", "errors", "video", "data", "puppets", "neuromorphic", "energy", "reporting", "runtime"}
 
 
 def imports(file: Path) -> list[tuple[str, int]]:

@@ -17,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hybrid_cvar.assets.moving_shapes import ACTIONS, draw_video, encode_video
+from hybrid_cvar.assets.moving_shapes import ACTIONS, draw_video
 from hybrid_cvar.model import Checkpoint, HybridCvarModel, calibrate_thresholds, preset_config, save_checkpoint
 from hybrid_cvar.records import InputSpec, graded_events
 from hybrid_cvar.video import cut_clip, read_gops
+from hybrid_cvar.video.encoding import encode_video
 
 FRAMES = 48
 BATCH = 16

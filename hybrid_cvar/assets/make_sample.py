@@ -10,8 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from hybrid_cvar.assets.moving_shapes import draw_video, encode_video
+from hybrid_cvar.assets.moving_shapes import draw_video
 from hybrid_cvar.errors import HybridCvarError
+from hybrid_cvar.video.encoding import encode_video
 
 __all__ = ["SAMPLE", "main", "make_sample_video"]
 

@@ -5,24 +5,17 @@ So a single frame says nothing of the action, and a recogniser has to use the mo
 the frame, turns go on for ever, and growth starts again when it reaches its end, which it does between two GOPs.
 """
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
-from io import BytesIO
-from pathlib import Path
-from typing import BinaryIO
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.video.encoding import BIT_EXACT, GOP_FRAMES, QSCALE, add_mpeg4_stream
+from hybrid_cvar.video.encoding import GOP_FRAMES
 
-__all__ = ["ACTIONS", "draw_video", "encode_video"]
+__all__ = ["ACTIONS", "draw_video"]
 
 ACTIONS: tuple[str, ...] = (
     "move left",
@@ -101,48 +94,6 @@ def draw_video(
             "the seed must not be negative, there must be a frame, and sides must be at least 32 pixels",
         )
     return _draw_frames(action, _make_scene(seed, width, height), frames, width, height)
-
-
-def encode_video(
-    frames: Iterable[NDArray[np.uint8]],
-    destination: Path | BinaryIO,
-    fps: int = 25,
-    gop: int = GOP_FRAMES,
-    qscale: int = QSCALE,
-) -> None:
-    """Write frames as AVI in the paper's format: MPEG-4 Part 2, fixed GOP, no B-frames, fixed quantiser.
-
-    The same frames give the same bytes under the same FFmpeg.
-
-    Args:
-        frames: uint8 (H, W, 3), RGB, all of one size.
-        destination: a file, which appears whole or not at all, or an open binary file.
-        fps: frames a second.
-        gop: frames a GOP.
-        qscale: quantiser, 1 (best) to 31.
-
-    Raises:
-        OutputError: the file cannot be written.
-        ConfigError: there are no frames.
-    """
-    encoded = BytesIO()
-    with av.open(encoded, mode="w", format="avi", container_options=BIT_EXACT) as container:
-        stream = None
-        for pixels in frames:
-            if stream is None:
-                height, width = pixels.shape[:2]
-                stream = add_mpeg4_stream(
-                    container, width=width, height=height, frames_per_second=Fraction(fps), gop=gop, qscale=qscale
-                )
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        if stream is None:
-            raise ConfigError("no frames", "a video needs at least one")
-        container.mux(stream.encode(None))
-    if isinstance(destination, str | os.PathLike):
-        write_atomically(Path(destination), encoded.getvalue())
-    else:
-        destination.write(encoded.getvalue())
 
 
 def _make_scene(seed: int, width: int, height: int) -> _Scene:

@@ -48,9 +48,11 @@ def _input_of(model: HybridCvarModel, stm: SpikingTemporalModulator, clips: tupl
 def _calibrate_layer(layer: ConvLif, passing: torch.Tensor, rate: float) -> torch.Tensor:
     """The lowest threshold, on a logarithmic scale, that keeps the rate; gives the layer's spikes with it."""
     low, high = LOWEST, HIGHEST
+    sums = layer.synaptic_sums(passing)
     for _ in range(HALVINGS):
         middle = (low * high) ** 0.5
         layer.neuron.threshold_value.fill_(middle)
-        low, high = (middle, high) if layer(passing)[0].mean().item() > rate else (low, middle)
+        low, high = (middle, high) if layer.neuron(sums)[0].mean().item() > rate else (low, middle)
     layer.neuron.threshold_value.fill_(high)
-    return layer(passing)[0]
+    spikes: torch.Tensor = layer.neuron(sums)[0]
+    return spikes

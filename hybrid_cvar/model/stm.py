@@ -86,10 +86,14 @@ class ConvLif(AbstractConv):
         Returns:
             (spikes, membranes), float32 (N, C_out, h, w, T).
         """
-        with _full_float32(events.device):
-            synapse = self.synapse(events.contiguous())
-        spikes, membranes = self.neuron(synapse)
+        spikes, membranes = self.neuron(self.synaptic_sums(events))
         return spikes, membranes
+
+    def synaptic_sums(self, events: torch.Tensor) -> torch.Tensor:
+        """z of every step, float32 (N, C_out, h, w, T), of events as `forward` takes them."""
+        with _full_float32(events.device):
+            sums: torch.Tensor = self.synapse(events.contiguous())
+        return sums
 
 
 @contextlib.contextmanager

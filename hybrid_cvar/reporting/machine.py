@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Machine", "this_machine"]
+__all__ = ["Machine", "machine_line", "this_machine"]
 
 _PACKAGES = ("av", "lava-nc", "numba", "numpy", "onnxruntime", "onnxruntime-ep-openvino", "onnxruntime-gpu")
 
@@ -43,6 +43,12 @@ def this_machine() -> Machine:
         cpu_usable=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count,
         packages=tuple((name, version) for name in _PACKAGES if (version := _version(name))),
     )
+
+
+def machine_line() -> str:
+    """Processor, cores this process may use and operating system, in one line."""
+    machine = this_machine()
+    return f"{machine.cpu_model or 'unknown CPU'}, {machine.cpu_usable} cores, {machine.platform}"
 
 
 def _cpu_model() -> str:

@@ -1,13 +1,23 @@
 """The paper's video format: MPEG-4 Part 2, a fixed GOP, no B-frames, a fixed quantiser."""
 
+import os
+from collections.abc import Iterable
 from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
 
 import av
+import numpy as np
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
-__all__ = ["BIT_EXACT", "GOP_FRAMES", "QSCALE", "add_mpeg4_stream", "mpeg4_encoder"]
+from hybrid_cvar.atomic_file import write_atomically
+from hybrid_cvar.errors import ConfigError
+
+__all__ = ["BIT_EXACT", "GOP_FRAMES", "QSCALE", "add_mpeg4_stream", "encode_video", "mpeg4_encoder"]
 
 GOP_FRAMES = 12
 QSCALE = 2
@@ -63,6 +73,48 @@ def mpeg4_encoder(*, width: int, height: int, gop: int, qscale: int = QSCALE) ->
     encoder.framerate, encoder.time_base = NOMINAL_RATE, 1 / NOMINAL_RATE
     _configure(encoder, gop, qscale)
     return encoder
+
+
+def encode_video(
+    frames: Iterable[NDArray[np.uint8]],
+    destination: Path | BinaryIO,
+    fps: int = 25,
+    gop: int = GOP_FRAMES,
+    qscale: int = QSCALE,
+) -> None:
+    """Write frames as AVI in the paper's format: MPEG-4 Part 2, fixed GOP, no B-frames, fixed quantiser.
+
+    The same frames give the same bytes under the same FFmpeg.
+
+    Args:
+        frames: uint8 (H, W, 3), RGB, all of one size.
+        destination: a file, which appears whole or not at all, or an open binary file.
+        fps: frames a second.
+        gop: frames a GOP.
+        qscale: quantiser, 1 (best) to 31.
+
+    Raises:
+        OutputError: the file cannot be written.
+        ConfigError: there are no frames.
+    """
+    encoded = BytesIO()
+    with av.open(encoded, mode="w", format="avi", container_options=BIT_EXACT) as container:
+        stream = None
+        for pixels in frames:
+            if stream is None:
+                height, width = pixels.shape[:2]
+                stream = add_mpeg4_stream(
+                    container, width=width, height=height, frames_per_second=Fraction(fps), gop=gop, qscale=qscale
+                )
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        if stream is None:
+            raise ConfigError("no frames", "a video needs at least one")
+        container.mux(stream.encode(None))
+    if isinstance(destination, str | os.PathLike):
+        write_atomically(Path(destination), encoded.getvalue())
+    else:
+        destination.write(encoded.getvalue())
 
 
 def _configure(encoder: VideoCodecContext, gop: int, qscale: int) -> None:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from hybrid_cvar.assets.make_sample import FFMPEG_RELEASE, SAMPLE, main, make_sample_video
-from hybrid_cvar.assets.moving_shapes import ACTIONS, draw_video, encode_video
+from hybrid_cvar.assets.moving_shapes import ACTIONS, draw_video
 from hybrid_cvar.errors import ConfigError, OutputError
 from hybrid_cvar.records import InputSpec
 from hybrid_cvar.video import probe_video, read_clips, read_gops
+from hybrid_cvar.video.encoding import encode_video
 
 
 def test_sample_is_small_and_in_the_papers_format():

@@ -1,0 +1,100 @@
+"""Decodes a dataset into the cache, side by side, before the first epoch."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
+from hybrid_cvar.errors import TrainingError, VideoError
+from hybrid_cvar.records import InputSpec, LabelledVideo, MissingVideo
+
+__all__ = ["fill_cache"]
+
+CHUNK = 4
+"""Videos handed to a process at once."""
+
+
+def fill_cache(
+    cache: GopCache, videos: Iterable[LabelledVideo], workers: int, on_video: Callable[[], None] = lambda: None
+) -> tuple[tuple[CachedVideo, ...], tuple[MissingVideo, ...]]:
+    """Makes sure that every video is in the cache.
+
+    Args:
+        cache: where they go.
+        videos: in any state; those that are there already are only looked up.
+        workers: processes.
+        on_video: called as each is done.
+
+    Returns:
+        Those that can be read, in order, and those that cannot, with the reason.
+
+    Raises:
+        TrainingError: a process died, as for want of memory.
+        OutputError: the cache cannot be written.
+    """
+    found: dict[str, CachedVideo | str] = {}
+    absent: list[LabelledVideo] = []
+    wanted = list(videos)
+    for video in wanted:
+        try:
+            cached = cache.look_up(video)
+        except (VideoError, OSError) as error:
+            found[video.name] = str(error)
+        else:
+            if cached is None:
+                absent.append(video)
+                continue
+            found[video.name] = cached
+        on_video()
+    for video, result in zip(absent, _store_all(cache, absent, workers), strict=True):
+        found[video.name] = result
+        on_video()
+    usable = tuple(each for video in wanted if isinstance(each := found[video.name], CachedVideo))
+    broken = tuple(MissingVideo(video.name, each) for video in wanted if isinstance(each := found[video.name], str))
+    return usable, broken
+
+
+def _store_all(cache: GopCache, videos: list[LabelledVideo], workers: int) -> Iterable[CachedVideo | str]:
+    if not videos:
+        return
+    task = (cache.folder, cache.spec, cache.most_gops)
+    if workers <= 1 or len(videos) < 2 * CHUNK:
+        _begin(*task, ignore_interrupt=False)
+        yield from map(_store, videos)
+        return
+    # A fresh interpreter each: this one has started torch's threads, which do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=task)
+    try:
+        yield from pool.map(_store, videos, chunksize=CHUNK)
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a process that decodes videos died",
+            "all must come to their end",
+            "free memory or give fewer --workers, and start again: what is decoded is kept",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_cache: GopCache | None = None
+
+
+def _begin(folder: Path, spec: InputSpec, most_gops: int, ignore_interrupt: bool = True) -> None:
+    global _cache
+    if ignore_interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.nice(5)
+    _cache = GopCache(folder, spec, most_gops)
+
+
+def _store(video: LabelledVideo) -> CachedVideo | str:
+    assert _cache is not None
+    try:
+        return _cache.store(video)
+    except (VideoError, FileNotFoundError, PermissionError) as error:
+        return str(error)
