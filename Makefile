@@ -32,7 +32,7 @@ $(VENV)/.uv-ready: | $(BIN)/python
 	touch $@
 
 $(VENV)/.run-ready: pyproject.toml $(VENV)/.uv-ready
-	$(UV_INSTALL) --quiet --editable '.[lava,compile]'
+	$(UV_INSTALL) --quiet --editable '.[lava,compile,train]'
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.run-ready

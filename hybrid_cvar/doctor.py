@@ -9,12 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybrid_cvar.errors import HybridCvarError
-from hybrid_cvar.lava_compat import INSTALL_COMPILE, INSTALL_LAVA, prepare_lava, prepare_slayer
+from hybrid_cvar.lava_compat import INSTALL_COMPILE, INSTALL_LAVA, INSTALL_TRAIN, prepare_lava, prepare_slayer
 
 __all__ = ["Finding", "examine"]
 
 BASE_PACKAGES = ("av", "h5py", "jinja2", "numba", "numpy", "rich", "typer")
 COMPILE_PACKAGES = ("torch", "lava-dl", "onnx", "onnxscript")
+TRAIN_PACKAGES = {
+    "hdf5plugin": "train",
+    "lightning-fabric": "train",
+    "tensorboard": "train",
+    "scikit-learn": "eval, train",
+    "matplotlib": "card, picture",
+}
 SEE_BELOW = "see below"
 """A command too long for a cell: it stands once, under the table."""
 ONNX_RUNTIMES = ("onnxruntime", "onnxruntime-gpu")
@@ -53,6 +60,7 @@ def examine() -> tuple[Finding, ...]:
         _onnx_runtime(),
         _package("lava-nc", "run --engine lava", required=False, remedy=INSTALL_LAVA),
         *(_package(name, "compile", required=False, remedy=INSTALL_COMPILE) for name in COMPILE_PACKAGES),
+        *(_package(name, need, required=False, remedy=INSTALL_TRAIN) for name, need in TRAIN_PACKAGES.items()),
         _trial("motion vectors", "run", _read_sample, required=True, remedy="pip install --force-reinstall av"),
         _trial(
             "shipped bundle", "run", _run_default, required=True, remedy="pip install --force-reinstall --no-deps ."

@@ -25,7 +25,7 @@ import types
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "prepare_lava", "prepare_slayer", "widen_stock_conv"]
+__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "INSTALL_TRAIN", "prepare_lava", "prepare_slayer", "widen_stock_conv"]
 
 # pip cannot see past the archived packages' upper bounds, so it installs them without resolving.
 _ARCHIVED = "pip install --no-deps --ignore-requires-python"
@@ -34,6 +34,9 @@ INSTALL_COMPILE = (
     "pip install asteval networkx scikit-learn scipy torch onnx onnxscript pillow matplotlib ninja "
     f"opencv-python-headless && {_ARCHIVED} lava-nc==0.10.0 lava-dl==0.6.0"
 )
+
+INSTALL_TRAIN = "pip install hdf5plugin lightning-fabric matplotlib scikit-learn tensorboard"
+"""What training and its measuring need beyond `INSTALL_COMPILE`."""
 
 _TORCHVISION_STUBS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops")
 

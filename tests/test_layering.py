@@ -24,6 +24,7 @@ ALLOWED = {
     "neuromorphic": EVERYONE,
     "data": EVERYONE | {"video"},
     "puppets": EVERYONE | {"video"},
+    "pictures": EVERYONE | {"video", "model"},
     "training": EVERYONE | {"video", "model", "data"},
     "evaluation": EVERYONE | {"video", "model", "data", "energy", "compiler", "runtime"},
     "energy": EVERYONE,

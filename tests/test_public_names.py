@@ -17,6 +17,7 @@ PACKAGES = ["hybrid_cvar"] + [
         "puppets",
         "training",
         "evaluation",
+        "pictures",
         "energy",
         "model",
         "neuromorphic",

@@ -9,6 +9,6 @@ _FOLDER = Path(__file__).parent
 SAMPLE_VIDEO = _FOLDER / "sample.avi"
 """Made by `make_sample.py`."""
 DEFAULT_CHECKPOINT = _FOLDER / "default.pt"
-"""Made by `make_checkpoint.py`."""
+"""Trained by `models/puppet-tiny/recipe.toml`; its card says on what and how well."""
 DEFAULT_BUNDLE = _FOLDER / "default.bundle"
 """`hybrid-cvar compile` of the default checkpoint, shipped so that `run` needs no torch."""

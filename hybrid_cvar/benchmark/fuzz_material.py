@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hybrid_cvar.assets import SAMPLE_VIDEO
-from hybrid_cvar.assets.moving_shapes import draw_video
+from hybrid_cvar.benchmark.moving_shapes import draw_video
 from hybrid_cvar.benchmark.real_clips import find_real_clips
 from hybrid_cvar.errors import MissingPartError
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import hybrid_cvar
+from hybrid_cvar.cli.ablate import ablate_command
 from hybrid_cvar.cli.bench import bench_command
 from hybrid_cvar.cli.card import card_command
 from hybrid_cvar.cli.compile import compile_command
@@ -13,6 +14,7 @@ from hybrid_cvar.cli.data import data_commands
 from hybrid_cvar.cli.doctor import doctor_command
 from hybrid_cvar.cli.eval import eval_command
 from hybrid_cvar.cli.model import model_commands
+from hybrid_cvar.cli.picture import picture_commands
 from hybrid_cvar.cli.run import run_command
 from hybrid_cvar.cli.train import train_command
 from hybrid_cvar.cli.video import video_commands
@@ -68,7 +70,9 @@ app.add_typer(model_commands, name="model")
 app.add_typer(data_commands, name="data")
 app.command("train")(train_command)
 app.command("eval")(eval_command)
+app.command("ablate")(ablate_command)
 app.command("card")(card_command)
+app.add_typer(picture_commands, name="picture")
 app.command("bench")(bench_command)
 app.command("doctor")(doctor_command)
 _unwrap_help(app)

@@ -1,8 +1,6 @@
 """`hybrid-cvar train`: a recipe to a checkpoint."""
 
-import os
 import shutil
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,60 +10,47 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from hybrid_cvar.cli.console import hear_ctrl_c, one_line_errors, progress_bar, stderr
+from hybrid_cvar.cli.training_options import (
+    DEFAULT_CACHE,
+    Accelerator,
+    AcceleratorOption,
+    CacheOption,
+    DataOption,
+    DevicesOption,
+    Precision,
+    PrecisionOption,
+    WorkersOption,
+    is_first_process,
+    open_training_videos,
+)
 
 if TYPE_CHECKING:
-    from hybrid_cvar.records import EpochRow, MissingVideo, VideoDataset
+    from hybrid_cvar.records import EpochRow, MissingVideo
     from hybrid_cvar.training import Recipe, TrainObserver
 
-__all__ = ["Accelerator", "Precision", "open_training_videos", "train_command"]
+__all__ = ["train_command"]
 
 LISTED_MISSING = 5
 
 
-class Accelerator(StrEnum):
-    """Where the model is trained."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Precision(StrEnum):
-    """Float arithmetic of the ANN partition; the spiking one is always exact."""
-
-    full = "32-true"
-    bf16 = "bf16-mixed"
-    fp16 = "16-mixed"
-
-
 def train_command(
     recipe_file: Annotated[Path, typer.Argument(metavar="RECIPE", help="models/<name>/recipe.toml")],
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="DIR", help="The dataset's folder, instead of the recipe's.")
-    ] = None,
+    data: DataOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run's folder; runs/<name> if not given.")
     ] = None,
-    cache: Annotated[
-        Path, typer.Option("--cache", metavar="DIR", help="Decoded GOPs, shared by all runs; 0.2 to 1 MB each.")
-    ] = Path("runs/gops"),
+    cache: CacheOption = DEFAULT_CACHE,
     epochs: Annotated[
         int | None, typer.Option("--epochs", min=1, help="Instead of the recipe's; the learning rate follows.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Instead of the recipe's.")] = None,
-    accelerator: Annotated[
-        Accelerator, typer.Option("--accelerator", help="auto takes a GPU where torch sees one.")
-    ] = Accelerator.auto,
-    devices: Annotated[
-        int, typer.Option("--devices", min=1, max=1024, help="GPUs (or CPU processes) that share each batch.")
-    ] = 1,
-    precision: Annotated[
-        Precision,
-        typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed; the spiking partition stays exact."),
-    ] = Precision.full,
-    workers: Annotated[
-        int, typer.Option("--workers", "-w", min=0, max=256, help="Processes that read clips ahead, a device.")
-    ] = 1,
+    variant: Annotated[
+        str | None, typer.Option("--variant", metavar="NAME", help="An ablated model; see hybrid-cvar model list.")
+    ] = None,
+    accelerator: AcceleratorOption = Accelerator.auto,
+    devices: DevicesOption = 1,
+    precision: PrecisionOption = Precision.full,
+    workers: WorkersOption = 1,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, and lose the run that is there.")] = False,
 ) -> None:
     """Train a model by a recipe: SLAYER's fixed-point forward pass, arctangent surrogate gradient.
@@ -90,9 +75,9 @@ def train_command(
         from hybrid_cvar.training import TrainOptions, adjusted_recipe, load_recipe, train
         from hybrid_cvar.training.memory import keep_freed_memory
 
-        recipe = adjusted_recipe(load_recipe(recipe_file), epochs=epochs, seed=seed)
+        recipe = adjusted_recipe(load_recipe(recipe_file), epochs=epochs, seed=seed, variant=variant)
         target = out or Path("runs") / recipe.name
-        first = _is_first_process()
+        first = is_first_process()
         target.mkdir(parents=True, exist_ok=True)
         check_writable(target / "training.json")
         if restart and first:
@@ -115,24 +100,6 @@ def train_command(
                 highlight=False,
                 soft_wrap=True,
             )
-
-
-def open_training_videos(recipe: "Recipe", data: Path | None, *, draw: bool) -> "VideoDataset":
-    """The recipe's training videos; those of a puppet recipe are drawn first if their folder is not there."""
-    from hybrid_cvar.data import open_dataset
-
-    root = data or Path(recipe.data.root)
-    if draw and recipe.data.puppets is not None and not root.exists():
-        from hybrid_cvar.cli.data_puppet import draw_puppets_with_bar
-
-        wanted = recipe.data.puppets
-        draw_puppets_with_bar(root, wanted.videos, wanted.test_videos, wanted.seed)
-    return open_dataset(root, "train", kind=recipe.data.kind, split=recipe.data.split)
-
-
-def _is_first_process() -> bool:
-    """False in the processes that torchrun or Fabric starts for further devices."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def _forget_run(folder: Path) -> None:

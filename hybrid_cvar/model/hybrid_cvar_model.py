@@ -75,4 +75,5 @@ class HybridCvarModel(nn.Module):
 
 def as_slayer_events(events: torch.Tensor) -> torch.Tensor:
     """int8 (N, T, H, W, C) to SLAYER's float32 (N, C, H, W, T)."""
-    return events.permute(0, 4, 2, 3, 1).to(torch.float32).contiguous()
+    # In memory steps come first and channels last, as the ConvLIF layers work.
+    return events.transpose(0, 1).contiguous().to(torch.float32).permute(1, 4, 2, 3, 0)

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.fixed_point import MEMBRANE_MAX, MEMBRANE_SCALE, RESETS, WEIGHT_SCALE
+from hybrid_cvar.model.lif_kernels import run_backward, run_forward
 
 __all__ = ["LifDynamics", "LifRule"]
 
@@ -96,6 +99,13 @@ class LifDynamics(torch.autograd.Function):
         Returns:
             (spikes, membranes after every step), as synapse.
         """
+        ctx.rule = rule
+        ctx.set_materialize_grads(False)
+        if _has_kernel(synapse, rule):
+            spikes, arrived = _run_kernel_forward(synapse, leak, threshold, rule)
+            ctx.save_for_backward(arrived, arrived, leak, threshold)
+            membranes = arrived if rule.reset == "soft" else arrived - arrived * spikes
+            return _steps_last(spikes), _steps_last(membranes)
         leaks, thresholds = _each_channel(leak, synapse), _each_channel(threshold, synapse)
         arrived = _steps_first(synapse)  # z[t] becomes a[t] in place
         if rule.fixed_point:
@@ -122,8 +132,6 @@ class LifDynamics(torch.autograd.Function):
                 torch.addcmul(a, a, o, value=-1, out=u)
             before = u, o
         ctx.save_for_backward(arrived, membranes, leak, threshold)
-        ctx.rule = rule
-        ctx.set_materialize_grads(False)
         return spikes.movedim(0, -1), membranes.movedim(0, -1)
 
     @staticmethod
@@ -134,6 +142,8 @@ class LifDynamics(torch.autograd.Function):
         """From dLoss/do and dLoss/du, (N, C, ..., T), to the gradients of synapse, leak and threshold."""
         arrived, membranes, leak, threshold = ctx.saved_tensors
         rule: LifRule = ctx.rule
+        if _has_kernel(arrived, rule):
+            return _run_kernel_backward(arrived, spike_grad, membrane_grad, leak, threshold, rule)
         synapse_grad = torch.zeros_like(arrived) if spike_grad is None else _steps_first(spike_grad)
         from_outside = None if membrane_grad is None else _steps_first(membrane_grad)
         leaks, thresholds = (_each_channel(each, synapse_grad.movedim(0, -1)) for each in (leak, threshold))
@@ -167,6 +177,76 @@ class LifDynamics(torch.autograd.Function):
                 torch.ops.aten.hardtanh_backward(gradient, a, -rule.limit, rule.limit, grad_input=gradient)
             carried = gradient
         return synapse_grad.movedim(0, -1), leak_grad, threshold_grad, None
+
+
+def _has_kernel(values: torch.Tensor, rule: LifRule) -> bool:
+    """Whether `lif_kernels` may take the place of torch's operations."""
+    # A subclass is the stand-in of an exporter, which has no values to compute with.
+    is_plain = type(values) in (torch.Tensor, torch.nn.Parameter) and values.device.type == "cpu"
+    return is_plain and values.dtype == torch.float32 and values.dim() == 5 and rule.fire is torch.gt
+
+
+def _run_kernel_forward(
+    synapse: torch.Tensor, leak: torch.Tensor, threshold: torch.Tensor, rule: LifRule
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(spikes, membranes before a hard reset), (T, N, h, w, C)."""
+    channels = synapse.shape[1]
+    spikes, arrived = run_forward(
+        _as_kernel_array(synapse),
+        _as_channels(leak, channels),
+        _as_channels(threshold, channels),
+        soft=rule.reset == "soft",
+        fixed=rule.fixed_point,
+        limit=rule.limit,
+    )
+    shape = _steps_first_shape(synapse)
+    return torch.from_numpy(spikes).view(shape), torch.from_numpy(arrived).view(shape)
+
+
+def _run_kernel_backward(
+    arrived: torch.Tensor,
+    spike_grad: torch.Tensor | None,
+    membrane_grad: torch.Tensor | None,
+    leak: torch.Tensor,
+    threshold: torch.Tensor,
+    rule: LifRule,
+) -> tuple[torch.Tensor | None, ...]:
+    """As `LifDynamics.backward`; arrived is (T, N, h, w, C)."""
+    steps, clips, *_, channels = arrived.shape
+    gradient, leak_gradient, threshold_gradient = run_backward(
+        arrived.numpy().reshape(steps, clips, -1, channels),
+        None if spike_grad is None else _as_kernel_array(spike_grad),
+        None if membrane_grad is None else _as_kernel_array(membrane_grad),
+        _as_channels(leak, channels),
+        _as_channels(threshold, channels),
+        soft=rule.reset == "soft",
+        gamma=rule.gamma,
+        limit=rule.limit,
+    )
+    sums = (torch.from_numpy(each).to(leak) for each in (leak_gradient, threshold_gradient))
+    leak_grad, threshold_grad = (each.sum(0, keepdim=True) if leak.numel() == 1 else each for each in sums)
+    return _steps_last(torch.from_numpy(gradient).view(arrived.shape)), leak_grad, threshold_grad, None
+
+
+def _steps_first_shape(values: torch.Tensor) -> tuple[int, ...]:
+    clips, channels, height, width, steps = values.shape
+    return steps, clips, height, width, channels
+
+
+def _steps_last(values: torch.Tensor) -> torch.Tensor:
+    """(T, N, h, w, C) to a view (N, C, h, w, T)."""
+    return values.permute(1, 4, 2, 3, 0)
+
+
+def _as_kernel_array(values: torch.Tensor) -> NDArray[np.float32]:
+    """(N, C, h, w, T) to (T, N, h * w, C): a view of what `_steps_last` gave, else a copy."""
+    steps, clips, height, width, channels = _steps_first_shape(values)
+    return values.detach().permute(4, 0, 2, 3, 1).contiguous().numpy().reshape(steps, clips, height * width, channels)
+
+
+def _as_channels(parameter: torch.Tensor, channels: int) -> NDArray[np.float32]:
+    """(1,) or (C,) to (C,)."""
+    return np.ascontiguousarray(parameter.detach().expand(channels).numpy())
 
 
 def _steps_first(values: torch.Tensor) -> torch.Tensor:

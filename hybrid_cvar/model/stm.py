@@ -91,9 +91,20 @@ class ConvLif(AbstractConv):
 
     def synaptic_sums(self, events: torch.Tensor) -> torch.Tensor:
         """z of every step, float32 (N, C_out, h, w, T), of events as `forward` takes them."""
+        clips, steps = events.shape[0], events.shape[-1]
+        # SLAYER's convolution is a 3-D one with a kernel of one step. As images of all steps, channels last, it is the
+        # same sums without a copy between layers.
+        images = events.permute(4, 0, 1, 2, 3).flatten(0, 1)
+        hook = self.synapse.pre_hook_fx
+        weight = self.synapse.weight if hook is None else hook(self.synapse.weight)
         with _full_float32(events.device):
-            sums: torch.Tensor = self.synapse(events.contiguous())
-        return sums
+            sums = torch.nn.functional.conv2d(
+                images.contiguous(memory_format=torch.channels_last),
+                weight.squeeze(-1),
+                stride=self.synapse.stride[:2],
+                padding=self.synapse.padding[:2],
+            )
+        return sums.unflatten(0, (steps, clips)).permute(1, 2, 3, 4, 0)
 
 
 @contextlib.contextmanager

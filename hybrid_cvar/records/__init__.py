@@ -5,6 +5,7 @@
 Arrays are NumPy, HWC and C-contiguous unless a docstring says otherwise.
 """
 
+from hybrid_cvar.records.ablation import FULL_MODEL, Ablation, AblationMeasurement, AblationResult, PairDirection
 from hybrid_cvar.records.clip import (
     STREAM_CHANNELS,
     Clip,
@@ -36,7 +37,11 @@ from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResul
 from hybrid_cvar.records.training import ClassScore, EpochRow, Evaluation, Scores, TrainingRun, VideoAnswer
 
 __all__ = [
+    "FULL_MODEL",
     "STREAM_CHANNELS",
+    "Ablation",
+    "AblationMeasurement",
+    "AblationResult",
     "AgreementRow",
     "ChipFit",
     "ClassScore",
@@ -59,6 +64,7 @@ __all__ = [
     "MissingVideo",
     "ModelDescription",
     "NodeMacs",
+    "PairDirection",
     "ParityRow",
     "PartDescription",
     "Prediction",

@@ -29,6 +29,10 @@ MAX_PIXELS = 2**27
 """Pixels of a clip; more would not fit the memory of the machines this is for."""
 
 
+LARGEST_STEP = 32767
+"""Pixels or grey levels an event: no int16 value reaches a larger one."""
+
+
 @dataclass(frozen=True)
 class GopStructure:
     """How a video's pictures are coded, told from every packet's headers.
@@ -188,6 +192,11 @@ class InputSpec:
             raise ConfigError(
                 f"input.size = {self.size}, input.timesteps = {self.timesteps}", "must each be at most 4096"
             )
+        if max(self.motion_step, self.residual_step) > LARGEST_STEP:
+            raise ConfigError(
+                f"input.motion_step = {self.motion_step}, input.residual_step = {self.residual_step}",
+                f"must each be at most {LARGEST_STEP}",
+            )
         if self.size**2 * self.timesteps > MAX_PIXELS:
             raise ConfigError(
                 f"input.size = {self.size}, input.timesteps = {self.timesteps}",
@@ -208,13 +217,14 @@ def graded_events(values: NDArray[np.int16], step: int) -> NDArray[np.int8]:
 
     Args:
         values: int16, any shape; pixels of motion or grey levels of residual.
-        step: units an event, at least 1.
+        step: units an event, 1 to 32767.
 
     Returns:
         int8, same shape, C-contiguous.
     """
-    magnitude = np.minimum(np.abs(values.astype(np.int32)) // step, EVENT_MAX)
-    return np.ascontiguousarray(np.sign(values) * magnitude, dtype=np.int8)
+    # Floor division is what NumPy has; step - 1 more makes it round negative values toward zero.
+    towards_zero = values + ((values >> 15) & np.int16(step - 1))
+    return np.ascontiguousarray(np.clip(towards_zero // np.int16(step), -EVENT_MAX, EVENT_MAX).astype(np.int8))
 
 
 @dataclass(frozen=True, eq=False)

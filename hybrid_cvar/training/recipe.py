@@ -251,15 +251,22 @@ def load_recipe(path: Path) -> Recipe:
     return dataclasses.replace(recipe, folder=path.resolve().parent)
 
 
-def adjusted_recipe(recipe: Recipe, *, epochs: int | None = None, seed: int | None = None) -> Recipe:
-    """The recipe with what is given in the place of its own.
+def adjusted_recipe(
+    recipe: Recipe, *, epochs: int | None = None, seed: int | None = None, variant: str | None = None
+) -> Recipe:
+    """The recipe with what is given in the place of its own; a variant goes into its name.
 
     Raises:
         ConfigError: a value is not allowed.
     """
     if epochs is not None:
         recipe = dataclasses.replace(recipe, schedule=dataclasses.replace(recipe.schedule, epochs=epochs))
-    return recipe if seed is None else dataclasses.replace(recipe, seed=seed)
+    if seed is not None:
+        recipe = dataclasses.replace(recipe, seed=seed)
+    if variant is None:
+        return recipe
+    model = dataclasses.replace(recipe.model, variant=variant)
+    return dataclasses.replace(recipe, name=f"{recipe.name}-{variant}", model=model)
 
 
 def _build(kind: Any, table: Any, where: str) -> Any:

@@ -34,6 +34,7 @@ from hybrid_cvar.training.recipe import Recipe
 from hybrid_cvar.training.train_log import LOG_FILE, TrainLog
 from hybrid_cvar.training.train_state import STATE_FILE, TrainState, load_state, run_identity, save_state
 from hybrid_cvar.training.validation import video_logits
+from hybrid_cvar.video.background import usable_cores
 
 __all__ = ["CHECKPOINT_FILE", "RUN_FILES", "TrainObserver", "TrainOptions", "train"]
 
@@ -137,7 +138,7 @@ def _gather_material(
     cache = GopCache(options.cache, spec, recipe.data.most_gops)
     watch.on_cache(len(dataset.videos))
     if fabric.is_global_zero:
-        fill_cache(cache, dataset.videos, max(1, options.workers) * options.devices, watch.on_cached)
+        fill_cache(cache, dataset.videos, usable_cores(), watch.on_cached)
     fabric.barrier()
     usable, broken = fill_cache(cache, dataset.videos, 1)
     held = {video.name for video in hold_out(dataset, recipe.data.validation_share, recipe.seed)[1].videos}
@@ -328,6 +329,7 @@ class _Run:
             save_state(self.options.out, self.identity, state, self.model, self.optimiser)
 
     def _record(self, machine: str, ended: str) -> TrainingRun:
+        self.fabric.barrier()  # the first device writes the checkpoint that all read here
         device = self.fabric.device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         content = (self.options.out / CHECKPOINT_FILE).read_bytes()

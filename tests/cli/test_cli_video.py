@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hybrid_cvar.assets import SAMPLE_VIDEO
-from hybrid_cvar.assets.moving_shapes import draw_video
+from hybrid_cvar.benchmark.moving_shapes import draw_video
 from hybrid_cvar.cli import app
 
 

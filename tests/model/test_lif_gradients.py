@@ -180,3 +180,38 @@ def test_only_the_fixed_point_forward_clips_and_only_there_the_gradient_stops():
         given = synapse.clone().requires_grad_()
         neuron(given)[1][..., -1].sum().backward()
         assert (given.grad.flatten() != 0).tolist() == expected
+
+
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+@pytest.mark.parametrize("fixed_point", [True, False])
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_kernels_give_the_bits_of_torchs_operations(reset, fixed_point, per_channel, monkeypatch):
+    """Images of 9x15 pixels: two whole tiles and a part of one."""
+    from hybrid_cvar.model import lif_dynamics
+
+    threshold = (torch.rand(3 if per_channel else 1) * 4 + 1).mul(64).round().div(64)
+    leak = (torch.rand(3 if per_channel else 1) * 0.2 + 0.75).mul(4096).round().div(4096)
+    synapse = torch.randn(5, 3, 9, 15, 11).mul(64 * 300).round().div(64 if fixed_point else 4096)
+    weights = torch.randn(2, *synapse.shape)
+    rule = (LifRule.quantised if fixed_point else LifRule.plain)(reset, GAMMA)
+    results = []
+    for kernels, threads in ((True, 2), (True, 1), (False, 1)):
+        monkeypatch.setattr(lif_dynamics, "_has_kernel", lambda values, rule, kernels=kernels: kernels)
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        given = [each.clone().requires_grad_() for each in (synapse, leak, threshold)]
+        outputs = LifDynamics.apply(*given, rule)
+        loss = sum((output * weight).sum() for output, weight in zip(outputs, weights, strict=True))
+        results.append([*outputs, *torch.autograd.grad(loss, given)])
+    two_threads, one_thread, plain = results
+    assert 0.01 < plain[0].mean() < 0.99
+    for left, right in zip(two_threads, one_thread, strict=True):
+        assert torch.equal(left, right)
+    if not fixed_point:  # torch rounds product and sum at once, so its membranes differ in the last bit
+        assert torch.equal(one_thread[0], plain[0])
+        torch.testing.assert_close(one_thread[1], plain[1], rtol=1e-5, atol=1e-3)
+        return
+    for left, right in zip(one_thread[:2], plain[:2], strict=True):
+        assert torch.equal(left, right)
+    for left, right in zip(one_thread[2:], plain[2:], strict=True):
+        # Divisions and sums are done in another order.
+        torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4 * right.abs().max().item())

@@ -7,7 +7,7 @@ from hybrid_cvar.compiler.partition import partition_model
 from hybrid_cvar.errors import CompileError, ConfigError
 from hybrid_cvar.model import VARIANTS, HybridCvarModel, calibrate_thresholds, find_variant, variant_config
 from hybrid_cvar.model.config import config_from_dict, config_to_dict
-from hybrid_cvar.model.variants import field_paths
+from hybrid_cvar.model.variants import PAPER_FULL_TOP1, PAPER_FULL_TOP5, PAPER_TABLES, field_paths
 
 pytestmark = pytest.mark.needs_compile
 
@@ -40,6 +40,20 @@ def test_the_papers_rows_are_there():
     assert rows["4c"] == {"no-stm", "common-stm", "lstm", "fixed-neurons"}
     assert rows["4d"] == {"no-accumulation", "no-mixer", "no-skips", "no-rrdb", "class-token"}
     assert sum(map(len, rows.values())) == len(VARIANTS) == len({each.name for each in VARIANTS})
+
+
+def test_the_papers_numbers_are_those_that_its_text_has():
+    assert (PAPER_FULL_TOP1, PAPER_FULL_TOP5) == (95.63, 99.53)
+    assert {each.name: each.paper_top1 for each in VARIANTS if each.paper_top1} == {
+        **{"no-residual": 93.21, "no-motion": 92.93, "no-iframe": 84.06},
+        **{"ls-gs-t": 90.72, "ls-t-gs": 91.64, "cross-attention": 94.72, "separate-transformers": 94.18},
+        **{"no-stm": 88.61, "common-stm": 93.45, "lstm": 93.92, "fixed-neurons": 93.91},
+    }
+    top5 = {each.name: each.paper_top5 for each in VARIANTS if each.paper_top5}
+    assert top5 == {"no-residual": 97.46, "no-motion": 97.01, "no-iframe": 88.32}
+    assert {each.name for each in VARIANTS if not each.in_paper} == {"iframe-only", "motion-only", "residual-only"}
+    assert {each.table for each in VARIANTS} == set(PAPER_TABLES)
+    assert {each.table for each in VARIANTS if each.in_paper and each.paper_top1 is None} == {"4d"}
 
 
 @pytest.mark.parametrize("name", list(CHANGES)[1:])

@@ -27,7 +27,7 @@ SMALL_MODEL = {
 @pytest.fixture(scope="session")
 def moving_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes, six groups of one clip each; groups 1 and 2 are the test's. 170x128, three GOPs."""
-    from hybrid_cvar.assets.moving_shapes import draw_video
+    from hybrid_cvar.benchmark.moving_shapes import draw_video
 
     root = tmp_path_factory.mktemp("moving")
     lists = root / "ucfTrainTestlist"

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hybrid_cvar.assets.make_sample import SAMPLE
-from hybrid_cvar.assets.moving_shapes import draw_video
+from hybrid_cvar.benchmark.moving_shapes import draw_video
 from hybrid_cvar.records import Gop
 from hybrid_cvar.video.encoding import add_mpeg4_stream
 from hybrid_cvar.video.transcode import HEIGHT, WIDTH, paper_frames

@@ -1,0 +1,88 @@
+"""Options and helpers that the training commands share."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hybrid_cvar.records import VideoDataset
+    from hybrid_cvar.training import Recipe
+
+__all__ = [
+    "DEFAULT_CACHE",
+    "Accelerator",
+    "AcceleratorOption",
+    "CacheOption",
+    "DataOption",
+    "DevicesOption",
+    "Precision",
+    "PrecisionOption",
+    "WorkersOption",
+    "is_first_process",
+    "open_training_videos",
+]
+
+DEFAULT_CACHE = Path("runs/gops")
+
+
+class Accelerator(StrEnum):
+    """Where the model is trained."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Precision(StrEnum):
+    """Float arithmetic of the ANN partition; the spiking one is always exact."""
+
+    full = "32-true"
+    bf16 = "bf16-mixed"
+    fp16 = "16-mixed"
+
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="The dataset's folder, instead of the recipe's.")
+]
+CacheOption = Annotated[
+    Path, typer.Option("--cache", metavar="DIR", help="Decoded GOPs, shared by all runs; 0.4 to 2 MB each.")
+]
+AcceleratorOption = Annotated[Accelerator, typer.Option("--accelerator", help="auto takes a GPU where torch sees one.")]
+DevicesOption = Annotated[
+    int, typer.Option("--devices", min=1, max=1024, help="GPUs (or CPU processes) that share each batch.")
+]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option("--precision", help="32-true, bf16-mixed or 16-mixed; the spiking partition stays exact."),
+]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", "-w", min=0, max=256, help="Processes that read clips ahead, a device.")
+]
+
+
+def open_training_videos(recipe: "Recipe", data: Path | None, *, draw: bool) -> "VideoDataset":
+    """The recipe's training videos; those of a puppet recipe are drawn first if their folder is not there."""
+    from hybrid_cvar.data import open_dataset
+
+    root = data or Path(recipe.data.root)
+    if draw and recipe.data.puppets is not None and _is_undrawn(root):
+        from hybrid_cvar.cli.data_puppet import draw_puppets_with_bar
+
+        wanted = recipe.data.puppets
+        draw_puppets_with_bar(root, wanted.videos, wanted.test_videos, wanted.seed)
+    return open_dataset(root, "train", kind=recipe.data.kind, split=recipe.data.split)
+
+
+def _is_undrawn(root: Path) -> bool:
+    """Nothing is there, or a set whose drawing was cut off: its lists come last."""
+    from hybrid_cvar.puppets.video_set import LISTS, SETTINGS
+
+    return not root.exists() or ((root / SETTINGS).exists() and len(list((root / LISTS).glob("*.txt"))) < 3)
+
+
+def is_first_process() -> bool:
+    """False in the processes that torchrun or Fabric starts for further devices."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
