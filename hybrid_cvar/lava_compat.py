@@ -25,7 +25,15 @@ import types
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["INSTALL_COMPILE", "INSTALL_LAVA", "INSTALL_TRAIN", "prepare_lava", "prepare_slayer", "widen_stock_conv"]
+__all__ = [
+    "INSTALL_COMPILE",
+    "INSTALL_LAVA",
+    "INSTALL_TRAIN",
+    "prepare_lava",
+    "prepare_slayer",
+    "prepare_training",
+    "widen_stock_conv",
+]
 
 # pip cannot see past the archived packages' upper bounds, so it installs them without resolving.
 _ARCHIVED = "pip install --no-deps --ignore-requires-python"
@@ -39,6 +47,18 @@ INSTALL_TRAIN = "pip install hdf5plugin lightning-fabric matplotlib scikit-learn
 """What training and its measuring need beyond `INSTALL_COMPILE`."""
 
 _TORCHVISION_STUBS = ("torchvision", "torchvision.transforms", "torchvision.transforms.functional", "torchvision.ops")
+
+
+def prepare_training() -> None:
+    """As `prepare_slayer`, and sees that all that training needs is there.
+
+    Raises:
+        MissingPartError: names the first package that is not installed.
+    """
+    prepare_slayer()
+    for module in ("lightning_fabric", "tensorboard", "hdf5plugin", "sklearn", "matplotlib"):
+        if importlib.util.find_spec(module) is None:
+            raise MissingPartError(f"{module} is not installed", "training needs it", f"install it: {INSTALL_TRAIN}")
 
 
 def prepare_lava() -> None:

@@ -88,13 +88,13 @@ def ablate_command(
     Example: [bold]hybrid-cvar ablate models/puppet-tiny/recipe.toml --epochs 6 --seeds 0,1 --only lstm,no-stm[/]
     """
     with one_line_errors():
-        from hybrid_cvar.lava_compat import prepare_slayer
+        from hybrid_cvar.lava_compat import prepare_training
         from hybrid_cvar.reporting.ablation_page import PICTURE_FILE, write_page
         from hybrid_cvar.reporting.machine import machine_line
         from hybrid_cvar.reporting.pictures import check_picture
 
         hear_ctrl_c()
-        prepare_slayer()
+        prepare_training()
         from hybrid_cvar.training import TrainOptions, adjusted_recipe, load_recipe
         from hybrid_cvar.training.ablation import forget_runs, plan_ablation, run_ablation
         from hybrid_cvar.training.memory import keep_freed_memory

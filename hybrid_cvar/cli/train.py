@@ -1,6 +1,8 @@
 """`hybrid-cvar train`: a recipe to a checkpoint."""
 
+import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,16 +68,18 @@ def train_command(
     """
     with one_line_errors():
         from hybrid_cvar.atomic_file import check_writable
-        from hybrid_cvar.lava_compat import prepare_slayer
+        from hybrid_cvar.lava_compat import prepare_training
 
         hear_ctrl_c()
-        prepare_slayer()
+        prepare_training()
         from hybrid_cvar.reporting.machine import machine_line
         from hybrid_cvar.reporting.training_report import write_curves, write_training
         from hybrid_cvar.training import TrainOptions, adjusted_recipe, load_recipe, train
         from hybrid_cvar.training.memory import keep_freed_memory
+        from hybrid_cvar.training.new_model import check_start
 
         recipe = adjusted_recipe(load_recipe(recipe_file), epochs=epochs, seed=seed, variant=variant)
+        check_start(recipe.model, recipe.folder)
         target = out or Path("runs") / recipe.name
         first = is_first_process()
         target.mkdir(parents=True, exist_ok=True)
@@ -88,7 +92,7 @@ def train_command(
         with _TrainDisplay(recipe) as display:
             run = train(recipe, dataset, options, machine_line(), display.observer)
         if first:
-            write_training(run, target / "training.json")
+            write_training(run, target / "training.json", command=f"hybrid-cvar {shlex.join(sys.argv[1:])}")
             write_curves(run, target / "curves.png")
             best = next(row for row in run.epochs if row.epoch == run.best_epoch)
             top1 = "not measured" if best.validation_top1 is None else f"{best.validation_top1:.1%}"
@@ -142,6 +146,7 @@ class _TrainDisplay:
             on_cached=lambda: self._progress.advance(self._task),
             on_start=self._start,
             on_step=self._step,
+            on_interrupt=lambda: stderr.print("ending this step; Ctrl-C again leaves at once", highlight=False),
             on_validation=lambda: self._progress.update(self._task, description="validating"),
             on_epoch=self._end_epoch,
         )

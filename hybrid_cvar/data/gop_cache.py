@@ -80,8 +80,8 @@ class GopCache:
         """
         file = self._file(video)
         broken = file.with_suffix(".json")
-        if broken.exists():
-            raise VideoError(str(json.loads(broken.read_text(encoding="utf-8"))["error"]))
+        if error := _read_marker(broken):
+            raise VideoError(f"{error} (found before, and its file is the same)", "", f"remove {broken} to try again")
         if not file.exists():
             return None
         try:
@@ -105,6 +105,8 @@ class GopCache:
         try:
             gops = self._decode(video.path)
         except VideoError as error:
+            if isinstance(error.__cause__, OSError):
+                raise  # of this machine, at this moment, not of the video
             write_atomically(file.with_suffix(".json"), json.dumps({"video": str(video.path), "error": str(error)}))
             raise
         write_atomically(file, _as_hdf5(gops))
@@ -158,6 +160,14 @@ class GopCache:
         )
         key = hashlib.sha256(identity.encode()).hexdigest()[:32]
         return self.folder / key[:2] / f"{key}.h5"
+
+
+def _read_marker(path: Path) -> str:
+    """Why a video could not be read; empty if there is no marker, or one that was cut off."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["error"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _as_hdf5(clips: list[Clip]) -> bytes:

@@ -7,6 +7,7 @@ one by one and in its order, so fixed point gives the same bits.
 Arrays are (T, N, P, C): steps, clips, pixels, channels, all contiguous.
 """
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -101,6 +102,9 @@ def _tiled(parameter: Array, values: Array) -> Array:
 @cache
 def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="lif")
+
+
+os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked child has none of the threads
 
 
 def _share_clips(clips: int, run: Callable[[int, int], Any]) -> None:

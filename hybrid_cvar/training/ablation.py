@@ -21,8 +21,9 @@ from hybrid_cvar.model.variants import PAPER_FULL_TOP1, PAPER_FULL_TOP5, PAPER_T
 from hybrid_cvar.records import FULL_MODEL, Ablation, AblationMeasurement, AblationResult, VideoDataset
 from hybrid_cvar.training.ablation_measurement import measure_run
 from hybrid_cvar.training.ablation_store import RESULT_FILE, StoredResult, ablation_identity, load_result, save_result
+from hybrid_cvar.training.options import TrainObserver, TrainOptions
 from hybrid_cvar.training.recipe import Recipe, adjusted_recipe
-from hybrid_cvar.training.train_loop import RUN_FILES, TrainObserver, TrainOptions, train
+from hybrid_cvar.training.train_loop import RUN_FILES, train
 
 __all__ = ["AblationObserver", "AblationRun", "forget_runs", "plan_ablation", "run_ablation"]
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from lightning_fabric import Fabric
 
 from hybrid_cvar.data.direction import pair_directions
+from hybrid_cvar.data.fill_cache import fill_cache
 from hybrid_cvar.data.gop_cache import GopCache
 from hybrid_cvar.data.metrics import score_answers
 from hybrid_cvar.errors import TrainingError
 from hybrid_cvar.model import load_checkpoint
 from hybrid_cvar.model.describe import describe_model
 from hybrid_cvar.records import AblationMeasurement, TrainingRun, VideoDataset
-from hybrid_cvar.training.fill_cache import fill_cache
+from hybrid_cvar.training.options import TrainObserver, TrainOptions
 from hybrid_cvar.training.recipe import Recipe
-from hybrid_cvar.training.train_loop import CHECKPOINT_FILE, TrainObserver, TrainOptions
+from hybrid_cvar.training.train_loop import CHECKPOINT_FILE
 from hybrid_cvar.training.validation import video_logits
 from hybrid_cvar.video.background import usable_cores
 

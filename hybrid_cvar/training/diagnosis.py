@@ -12,7 +12,7 @@ from hybrid_cvar.model import ConvLif, HybridCvarModel
 
 __all__ = ["check_gradients", "check_loss", "record_spike_rates"]
 
-REMEDY = "start again from the last epoch's state with a smaller learning rate or clip_norm, or a longer warm-up"
+REMEDY = "give a smaller learning rate or clip_norm, or a longer warm-up, and begin anew with --restart"
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ def keep_freed_memory() -> bool:
     """Tells glibc to serve blocks of up to 1 GB from its heap and not to give the heap back.
 
     By default each is mapped anew in every step and its pages are zeroed one by one, which costs a good part of a step
-    on a CPU. For this process, from here on; processes started later are as before.
+    on a CPU. For this process from here on, and for those that it forks.
 
     Returns:
         Whether the C library took it; other libraries than glibc have no such setting.

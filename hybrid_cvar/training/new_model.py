@@ -17,7 +17,7 @@ from hybrid_cvar.model import (
 from hybrid_cvar.training.clips import ClipBatch
 from hybrid_cvar.training.recipe import ModelRecipe, Recipe
 
-__all__ = ["build_start", "model_config"]
+__all__ = ["build_start", "check_start", "model_config"]
 
 CLASSIFIER = "ann.classifier."
 
@@ -35,13 +35,29 @@ def model_config(recipe: ModelRecipe) -> ModelConfig:
     return variant_config(preset_config(recipe.preset), changes)
 
 
-def build_start(recipe: Recipe, config: ModelConfig, classes: int, sample: ClipBatch) -> HybridCvarModel:
+def check_start(recipe: ModelRecipe, folder: Path) -> None:
+    """What can be said of a recipe's model before any video is read.
+
+    Args:
+        recipe: preset, variant, changes and weights.
+        folder: of the recipe's file.
+
+    Raises:
+        ConfigError: no such preset, variant or field, or the values do not fit.
+        CheckpointError: the checkpoint that it starts from cannot be read.
+    """
+    model_config(recipe)
+    if recipe.weights:
+        load_checkpoint(folder / recipe.weights)
+
+
+def build_start(recipe: Recipe, config: ModelConfig, labels: tuple[str, ...], sample: ClipBatch) -> HybridCvarModel:
     """Seeded weights with thresholds set on a sample, or a checkpoint's weights.
 
     Args:
         recipe: seed, and the checkpoint if any.
         config: sizes.
-        classes: logits.
+        labels: class names, in the order of the logits.
         sample: training clips that new thresholds are calibrated on.
 
     Raises:
@@ -50,23 +66,23 @@ def build_start(recipe: Recipe, config: ModelConfig, classes: int, sample: ClipB
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        model = HybridCvarModel(config, classes)
+        model = HybridCvarModel(config, len(labels))
     if recipe.model.weights:
-        _load_weights(model, recipe.folder / recipe.model.weights)
+        _load_weights(model, recipe.folder / recipe.model.weights, labels)
     else:
         clips = (values.flatten(0, 1) for values in (sample.iframe, sample.motion, sample.residual))
         calibrate_thresholds(model, *clips, rate=recipe.model.spike_rate)
     return model
 
 
-def _load_weights(model: HybridCvarModel, path: Path) -> None:
-    stored = load_checkpoint(path).state_dict
+def _load_weights(model: HybridCvarModel, path: Path, labels: tuple[str, ...]) -> None:
+    checkpoint = load_checkpoint(path)
+    stored = checkpoint.state_dict
     own = model.state_dict()
     for name in sorted(own.keys() | stored.keys()):
-        fits = name in own and name in stored and own[name].shape == stored[name].shape
-        if not fits and name.startswith(CLASSIFIER) and name in own:
-            stored[name] = own[name]  # other classes: the classifier starts anew
-        elif not fits:
+        if name.startswith(CLASSIFIER) and name in own and checkpoint.labels != labels:
+            stored[name] = own[name]  # of other classes, or in another order: it starts anew
+        elif name not in own or name not in stored or own[name].shape != stored[name].shape:
             raise ConfigError(
                 f"model.weights = {path}: tensor {name} does not fit",
                 "all but the classifier must be of the recipe's model",

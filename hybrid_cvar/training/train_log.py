@@ -68,11 +68,15 @@ class TrainLog:
         self._board.add_scalar("train/loss", loss, step)
         self._board.add_scalar("train/learning_rate", learning_rate, step)
 
+    def flush(self) -> None:
+        """All lines so far are in the file."""
+        if self._enabled:
+            self._lines.flush()
+
     def epoch(self, row: EpochRow) -> None:
         """One epoch is done."""
         if not self._enabled:
             return
-        self._lines.flush()
         self._board.add_scalar("epoch/train_loss", row.train_loss, row.steps)
         self._board.add_scalar("epoch/train_top1", row.train_top1, row.steps)
         if row.validation_top1 is not None:

@@ -11,82 +11,35 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch.utils.data import DataLoader
 
-from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
-from hybrid_cvar.data.hold_out import hold_out
 from hybrid_cvar.data.metrics import score_answers
-from hybrid_cvar.errors import TrainingError
+from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.model import Checkpoint, save_checkpoint
-from hybrid_cvar.records import EpochRow, MissingVideo, TrainingRun, VideoDataset
+from hybrid_cvar.records import EpochRow, TrainingRun, VideoDataset
 from hybrid_cvar.training.clips import ClipBatch, EpochOrder, TrainingClips, clip_loader
 from hybrid_cvar.training.diagnosis import check_gradients, check_loss, record_spike_rates
-from hybrid_cvar.training.fill_cache import fill_cache
-from hybrid_cvar.training.new_model import build_start, model_config
+from hybrid_cvar.training.held_interrupt import HeldInterrupt
+from hybrid_cvar.training.new_model import build_start, check_start, model_config
 from hybrid_cvar.training.optimisation import build_optimiser, learning_rate_at, set_learning_rate
+from hybrid_cvar.training.options import HALF, TrainObserver, TrainOptions
+from hybrid_cvar.training.preparation import Material, gather_material, start_devices
 from hybrid_cvar.training.recipe import Recipe
 from hybrid_cvar.training.train_log import LOG_FILE, TrainLog
 from hybrid_cvar.training.train_state import STATE_FILE, TrainState, load_state, run_identity, save_state
 from hybrid_cvar.training.validation import video_logits
-from hybrid_cvar.video.background import usable_cores
 
-__all__ = ["CHECKPOINT_FILE", "RUN_FILES", "TrainObserver", "TrainOptions", "train"]
+__all__ = ["CHECKPOINT_FILE", "RUN_FILES", "train"]
 
 CHECKPOINT_FILE = "checkpoint.pt"
 RUN_FILES = (CHECKPOINT_FILE, STATE_FILE, LOG_FILE, "training.json", "curves.png")
 """All that a run leaves in its folder, beside TensorBoard's."""
 SAVE_SECONDS = 120.0
 CALIBRATION_VIDEOS = 32
-HALF = "16-mixed"
-"""Its scaler skips steps whose gradients overflow, so they are no error."""
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """How a run uses the machine; no result but speed depends on it, beside the rounding of another device.
-
-    Attributes:
-        out: folder of the run; made if it is not there.
-        cache: folder of decoded GOPs.
-        accelerator: Lightning Fabric's name: `auto`, `cpu`, `cuda`.
-        devices: how many.
-        precision: Lightning Fabric's name: `32-true`, `bf16-mixed`, `16-mixed`.
-        workers: processes that read clips ahead, a device.
-    """
-
-    out: Path
-    cache: Path
-    accelerator: str = "auto"
-    devices: int = 1
-    precision: str = "32-true"
-    workers: int = 1
-
-
-@dataclass(frozen=True)
-class TrainObserver:
-    """Told of progress, on the first device.
-
-    Attributes:
-        on_cache: (videos) decoding begins.
-        on_cached: one is decoded.
-        on_start: (missing videos, finished epochs, epochs, steps an epoch) training begins or goes on.
-        on_step: (epoch, its step, loss) a step is done.
-        on_validation: validation begins.
-        on_epoch: (row, whether it is the best) an epoch is done.
-    """
-
-    on_cache: Callable[[int], None] = lambda videos: None
-    on_cached: Callable[[], None] = lambda: None
-    on_start: Callable[[tuple[MissingVideo, ...], int, int, int], None] = lambda missing, done, epochs, steps: None
-    on_step: Callable[[int, int, float], None] = lambda epoch, step, loss: None
-    on_validation: Callable[[], None] = lambda: None
-    on_epoch: Callable[[EpochRow, bool], None] = lambda row, best: None
 
 
 def train(
@@ -111,46 +64,14 @@ def train(
         TrainingError: no usable videos, a loss or gradient that is no number, or a run of another recipe in the folder.
         ConfigError, CheckpointError: the recipe's model does not fit.
         OutputError: the folder cannot be written.
-        KeyboardInterrupt: after the state was saved.
+        KeyboardInterrupt: after the state was saved; at a second Ctrl-C at once, with the state of the last save.
     """
-    fabric = Fabric(accelerator=options.accelerator, devices=options.devices, precision=options.precision)  # type: ignore[arg-type]
-    fabric.launch()
+    check_start(recipe.model, recipe.folder)
+    fabric = start_devices(options)
     watch = observer if observer is not None and fabric.is_global_zero else TrainObserver()
-    material = _gather_material(fabric, recipe, dataset, options, watch)
+    material = gather_material(fabric, recipe, dataset, options, watch)
     run = _Run(fabric, recipe, dataset, options, material, watch)
     return run.to_the_end(machine)
-
-
-@dataclass(frozen=True)
-class _Material:
-    cache: GopCache
-    training: tuple[CachedVideo, ...]
-    validation: tuple[CachedVideo, ...]
-    missing: tuple[MissingVideo, ...]
-    seconds: float
-
-
-def _gather_material(
-    fabric: Fabric, recipe: Recipe, dataset: VideoDataset, options: TrainOptions, watch: TrainObserver
-) -> _Material:
-    started = time.perf_counter()
-    spec = model_config(recipe.model).input
-    cache = GopCache(options.cache, spec, recipe.data.most_gops)
-    watch.on_cache(len(dataset.videos))
-    if fabric.is_global_zero:
-        fill_cache(cache, dataset.videos, usable_cores(), watch.on_cached)
-    fabric.barrier()
-    usable, broken = fill_cache(cache, dataset.videos, 1)
-    held = {video.name for video in hold_out(dataset, recipe.data.validation_share, recipe.seed)[1].videos}
-    training = tuple(each for each in usable if each.video.name not in held)
-    if not training:
-        raise TrainingError(
-            f"{len(usable)} usable training videos, {len(broken) + len(dataset.missing)} missing or broken",
-            "at least one that is not held out is needed",
-            "check the dataset: hybrid-cvar data check ROOT --probe",
-        )
-    validation = tuple(each for each in usable if each.video.name in held)
-    return _Material(cache, training, validation, (*dataset.missing, *broken), time.perf_counter() - started)
 
 
 class _Run:
@@ -162,7 +83,7 @@ class _Run:
         recipe: Recipe,
         dataset: VideoDataset,
         options: TrainOptions,
-        material: _Material,
+        material: Material,
         watch: TrainObserver,
     ) -> None:
         self.fabric, self.recipe, self.dataset, self.options = fabric, recipe, dataset, options
@@ -172,12 +93,26 @@ class _Run:
         self.order = EpochOrder(
             len(material.training), recipe.schedule.batch, recipe.seed, fabric.global_rank, fabric.world_size
         )
+        if self.order.batch % fabric.world_size:
+            raise ConfigError(
+                f"{self.order.batch} videos a step on {fabric.world_size} devices",
+                "all must take the same share",
+                "choose schedule.batch or --devices so that one divides the other",
+            )
         self.identity = run_identity(recipe, (each.video for each in material.training))
-        self.model = build_start(recipe, self.config, len(dataset.labels), self._sample())
+        self.model = build_start(recipe, self.config, dataset.labels, self._sample())
+        if fabric.world_size > 1 and fabric.device.type == "cuda":
+            torch.nn.SyncBatchNorm.convert_sync_batchnorm(self.model)
         optimiser = build_optimiser(self.model, recipe.optimiser)
         options.out.mkdir(parents=True, exist_ok=True)
-        self.state = load_state(options.out, self.identity, self.model, optimiser) or TrainState()
         self.wrapped, self.optimiser = fabric.setup(self.model, optimiser)
+        # After the set-up, so that the optimiser's moments go to the parameters' device.
+        stored = load_state(options.out, self.identity, self.model, optimiser, fabric.strategy.precision)
+        self.state = stored or TrainState(cache_seconds=material.seconds)
+        if not fabric.is_global_zero:
+            self.state.loss_sum, self.state.right = 0.0, 0  # the first device's hold all devices' until now
+        self.is_between_steps = True
+        self.log = TrainLog(options.out, self.state.step, enabled=fabric.is_global_zero)
         self.loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.optimiser.label_smoothing)
         self.started = time.perf_counter()
 
@@ -193,27 +128,29 @@ class _Run:
         loader = clip_loader(self.clips, per_device, self.options.workers, self.order)
         self.watch.on_start(self.material.missing, self.state.epoch - 1, schedule.epochs, self.order.steps)
         ended = "finished"
-        with TrainLog(self.options.out, self.state.step, enabled=self.fabric.is_global_zero) as log:
+        with self.log, HeldInterrupt(self.watch.on_interrupt) as self.interrupt:
             try:
                 while self.state.epoch <= schedule.epochs:
-                    self._train_epoch(loader, log)
                     if 0 < schedule.patience <= self.state.worse:
                         ended = f"stopped early: {self.state.worse} validations without a better one"
                         break
+                    self._train_epoch(loader)
             except KeyboardInterrupt:
-                self._save()
+                # A half-done step would be done again: then the last saved state is the one to go on from.
+                if self.is_between_steps:
+                    self._save()
                 raise
         return self._record(machine, ended)
 
-    def _train_epoch(self, loader: DataLoader[ClipBatch], log: TrainLog) -> None:
+    def _train_epoch(self, loader: DataLoader[ClipBatch]) -> None:
         state, schedule, settings = self.state, self.recipe.schedule, self.recipe.optimiser
         epoch_started = time.perf_counter()
         last_saved = epoch_started
         self.order.set_epoch(state.epoch, state.epoch_step)
         self.model.train()
-        rates: tuple[tuple[str, float], ...] = ()
-        rate = 0.0
         for batch in loader:
+            self.interrupt.heed()
+            self.is_between_steps = False
             rate = settings.learning_rate * learning_rate_at(state.step, self.order.steps, schedule)
             set_learning_rate(self.optimiser, rate)
             is_last = state.epoch_step == self.order.steps - 1
@@ -223,7 +160,8 @@ class _Run:
             loss = self.loss(logits, label)
             value = float(loss.detach())
             if not math.isfinite(value):
-                check_loss(self.model, self._inputs(batch), value, state.epoch, state.epoch_step + 1)
+                with self.fabric.autocast():
+                    check_loss(self.model, self._inputs(batch), value, state.epoch, state.epoch_step + 1)
             self.optimiser.zero_grad()
             self.fabric.backward(loss)
             if self.options.precision != HALF:
@@ -233,22 +171,25 @@ class _Run:
                     self.wrapped, self.optimiser, max_norm=settings.clip_norm, error_if_nonfinite=False
                 )
             self.optimiser.step()
+            state.learning_rate = rate
             if recorded:
-                rates = tuple(recorded)
+                state.spike_rates = tuple(recorded)
             state.loss_sum += value
             state.right += int((logits.argmax(dim=1) == label).sum())
             state.epoch_step += 1
             state.step += 1
-            log.step(state.step, state.epoch, value, rate)
+            self.log.step(state.step, state.epoch, value, rate)
+            self.is_between_steps = True
             self.watch.on_step(state.epoch, state.epoch_step, value)
             if time.perf_counter() - last_saved > SAVE_SECONDS:
                 self._save()
                 last_saved = time.perf_counter()
-        self._end_epoch(log, rates, rate, epoch_started)
+        self.interrupt.heed()
+        self.is_between_steps = False
+        self._end_epoch(epoch_started)
+        self.is_between_steps = True
 
-    def _end_epoch(
-        self, log: TrainLog, rates: tuple[tuple[str, float], ...], rate: float, epoch_started: float
-    ) -> None:
+    def _end_epoch(self, epoch_started: float) -> None:
         state, schedule = self.state, self.recipe.schedule
         top1 = None
         if self.material.validation and (state.epoch % schedule.validate_every == 0 or state.epoch == schedule.epochs):
@@ -263,11 +204,10 @@ class _Run:
             train_loss=float(totals[0]) / self.order.steps / self.fabric.world_size,
             train_top1=float(totals[1]) / (self.order.steps * self.order.batch),
             validation_top1=top1,
-            learning_rate=rate,
-            spike_rates=rates,
+            learning_rate=state.learning_rate,
+            spike_rates=state.spike_rates,
             seconds=time.perf_counter() - epoch_started,
         )
-        state.rows.append(row)
         # Of equal ones the later: its learning rate was smaller.
         best = not self.material.validation or (top1 is not None and top1 >= state.best_top1)
         if best:
@@ -275,11 +215,12 @@ class _Run:
             self._keep_checkpoint(top1)
         elif top1 is not None:
             state.worse += 1
-        log.epoch(row)
-        self.watch.on_epoch(row, best)
+        self.log.epoch(row)
+        state.rows.append(row)
         state.epoch += 1
-        state.epoch_step, state.loss_sum, state.right = 0, 0.0, 0
+        state.epoch_step, state.loss_sum, state.right, state.spike_rates = 0, 0.0, 0, ()
         self._save()
+        self.watch.on_epoch(row, best)
 
     def _validate(self) -> float:
         videos = self.material.validation
@@ -325,8 +266,11 @@ class _Run:
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:
+            self.log.flush()
             state = dataclasses.replace(self.state, seconds=self.seconds)
-            save_state(self.options.out, self.identity, state, self.model, self.optimiser)
+            save_state(
+                self.options.out, self.identity, state, self.model, self.optimiser, self.fabric.strategy.precision
+            )
 
     def _record(self, machine: str, ended: str) -> TrainingRun:
         self.fabric.barrier()  # the first device writes the checkpoint that all read here
@@ -349,7 +293,7 @@ class _Run:
             best_epoch=self.state.best_epoch,
             ended=ended,
             seconds=self.seconds,
-            cache_seconds=self.material.seconds,
+            cache_seconds=self.state.cache_seconds,
             machine=machine,
             device=f"{self.fabric.world_size} x {name}",
             precision=self.options.precision,

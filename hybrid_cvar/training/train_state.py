@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins.precision import Precision
 
 from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.errors import TrainingError
@@ -18,7 +19,7 @@ from hybrid_cvar.training.recipe import Recipe
 __all__ = ["STATE_FILE", "TrainState", "load_state", "run_identity", "save_state"]
 
 STATE_FILE = "state.pt"
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass
@@ -29,16 +30,21 @@ class TrainState:
         epoch: the one under way, from 1.
         epoch_step: optimiser steps of it that are done.
         step: optimiser steps of the run that are done.
+        learning_rate: of the last step.
+        spike_rates: of the epoch under way, after its last step; see `EpochRow`.
         loss_sum, right: of the epoch under way: summed loss of its steps, videos answered right.
         rows: finished epochs.
         best_top1, best_epoch: of the validation; epoch 0 before the first.
         worse: validations since then.
         seconds: wall clock of the run, before this session.
+        cache_seconds: of decoding, before its first step.
     """
 
     epoch: int = 1
     epoch_step: int = 0
     step: int = 0
+    learning_rate: float = 0.0
+    spike_rates: tuple[tuple[str, float], ...] = ()
     loss_sum: float = 0.0
     right: int = 0
     rows: list[EpochRow] = field(default_factory=list)
@@ -46,6 +52,7 @@ class TrainState:
     best_epoch: int = 0
     worse: int = 0
     seconds: float = 0.0
+    cache_seconds: float = 0.0
 
 
 def run_identity(recipe: Recipe, videos: Iterable[LabelledVideo]) -> str:
@@ -57,7 +64,12 @@ def run_identity(recipe: Recipe, videos: Iterable[LabelledVideo]) -> str:
 
 
 def save_state(
-    folder: Path, identity: str, state: TrainState, model: torch.nn.Module, optimiser: torch.optim.Optimizer
+    folder: Path,
+    identity: str,
+    state: TrainState,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    precision: Precision,
 ) -> None:
     """Writes all of it, whole or not at all.
 
@@ -70,6 +82,7 @@ def save_state(
         "state": json.dumps(asdict(state)),
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
+        "scaler": precision.state_dict(),
         "random": torch.get_rng_state(),
     }
     file = io.BytesIO()
@@ -78,7 +91,7 @@ def save_state(
 
 
 def load_state(
-    folder: Path, identity: str, model: torch.nn.Module, optimiser: torch.optim.Optimizer
+    folder: Path, identity: str, model: torch.nn.Module, optimiser: torch.optim.Optimizer, precision: Precision
 ) -> TrainState | None:
     """The state of the run in `folder`, put into model and optimiser; None if there is none.
 
@@ -105,10 +118,12 @@ def load_state(
         )
     model.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
+    precision.load_state_dict(content["scaler"])
     torch.set_rng_state(content["random"])
     plain = json.loads(content["state"])
-    rows = [
-        EpochRow(**{**row, "spike_rates": tuple((name, rate) for name, rate in row["spike_rates"])})
-        for row in plain.pop("rows")
-    ]
-    return TrainState(**plain, rows=rows)
+    rows = [EpochRow(**_with_tuples(row)) for row in plain.pop("rows")]
+    return TrainState(**_with_tuples(plain), rows=rows)
+
+
+def _with_tuples(plain: dict[str, Any]) -> dict[str, Any]:
+    return {**plain, "spike_rates": tuple((name, rate) for name, rate in plain["spike_rates"])}

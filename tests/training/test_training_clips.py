@@ -1,8 +1,10 @@
 """From the cache to batches: the same bits as the reader, views in their bounds, order fixed by seed and epoch."""
 
 import dataclasses
+import errno
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,10 @@ from hybrid_cvar.video import Crop, read_clips
 
 pytestmark = pytest.mark.needs_compile
 SPEC = InputSpec(size=112, timesteps=4)
+
+
+def _full_of_files(*given, **options):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def assert_same_clip(left, right):
@@ -74,12 +80,21 @@ def test_a_broken_video_is_remembered_and_a_damaged_entry_made_again(moving_data
     broken = tmp_path / "broken.avi"
     broken.write_bytes(b"no video at all")
     video = LabelledVideo("broken", broken, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", _full_of_files)
+        patch.setattr(Path, "open", _full_of_files)
+        with pytest.raises(VideoError, match="Too many open files"):
+            cache.store(video)
+    assert not list((tmp_path / "cache").rglob("*.json"))  # that was the machine's fault
     with pytest.raises(VideoError):
         cache.store(video)
     with monkeypatch.context() as patch:
         patch.setattr(cache, "_decode", lambda path: pytest.fail("read again"))
         with pytest.raises(VideoError, match=r"broken\.avi"):
             cache.store(video)
+    (marker,) = (tmp_path / "cache").rglob("*.json")
+    marker.write_text("")
+    assert cache.look_up(video) is None
     stored = cache.store(moving_dataset.videos[0])
     stored.file.write_bytes(stored.file.read_bytes()[:1000])
     assert cache.look_up(moving_dataset.videos[0]) is None
@@ -136,6 +151,9 @@ def test_held_out_groups_are_whole(moving_dataset):
     assert not groups & {video.name.split("_g")[1][:2] for video in training.videos}
     assert hold_out(moving_dataset, 0.25, seed=3) == (training, validation)
     assert hold_out(moving_dataset, 0.0, seed=3)[1].videos == ()
+    uneven = dataclasses.replace(moving_dataset, videos=moving_dataset.videos[:-1])
+    groups = [{video.name.split("_g")[1][:2] for video in part.videos} for part in hold_out(uneven, 0.25, seed=3)]
+    assert groups[0].isdisjoint(groups[1])
     few = dataclasses.replace(moving_dataset, videos=moving_dataset.videos[:1])
     assert len(hold_out(few, 0.5, seed=3)[0].videos) == 1
 

@@ -32,6 +32,7 @@ def start(tmp_path):
         options = TrainOptions(tmp_path / name, tmp_path / "cache", "cpu", workers=workers)
         return train(recipe, dataset, options, "this machine", TrainObserver(**observed))
 
+    begin.folder = tmp_path
     return begin
 
 
@@ -95,6 +96,68 @@ def test_an_interrupted_run_goes_on_to_the_same_losses(mini_recipe, moving_datas
     assert all(torch.equal(left["state_dict"][name], right["state_dict"][name]) for name in left["state_dict"])
 
 
+@pytest.mark.parametrize("inside", ["backward", "step", "validate", "keep"])
+def test_a_run_cut_off_in_the_middle_of_a_step_goes_on_to_the_same_losses(
+    mini_recipe, moving_dataset, start, tmp_path, monkeypatch, inside
+):
+    """As by a second Ctrl-C, or a kill: the state of the last whole step counts."""
+    import torch
+
+    from hybrid_cvar.training import train_loop
+
+    whole = start(mini_recipe, moving_dataset, "whole")
+    place, name = {
+        "backward": (torch.Tensor, "backward"),
+        "step": (torch.optim.AdamW, "step"),
+        "validate": (train_loop._Run, "_validate"),
+        "keep": (train_loop._Run, "_keep_checkpoint"),
+    }[inside]
+    plain, calls = getattr(place, name), []
+
+    def cut_off(*given, **options):
+        result = plain(*given, **options)
+        calls.append(1)
+        if len(calls) == (4 if inside in ("backward", "step") else 1):
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_loop, "SAVE_SECONDS", 0.0)
+        patch.setattr(place, name, cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            start(mini_recipe, moving_dataset, "cut")
+    cut = start(mini_recipe, moving_dataset, "cut")
+    assert losses(tmp_path / "cut") == losses(tmp_path / "whole")
+    rows = [[dataclasses.replace(row, seconds=0.0) for row in run.epochs] for run in (cut, whole)]
+    assert rows[0] == rows[1]
+    left, right = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("cut", "whole"))
+    assert all(torch.equal(left["state_dict"][name], right["state_dict"][name]) for name in left["state_dict"])
+
+
+def test_ctrl_c_waits_for_the_end_of_the_step_and_keeps_it(mini_recipe, moving_dataset, start, tmp_path, monkeypatch):
+    import signal
+
+    import torch
+
+    heard = []
+    plain = torch.Tensor.backward
+
+    def backward(*given, **options):
+        if not heard:
+            signal.raise_signal(signal.SIGINT)
+        return plain(*given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "backward", backward)
+        with pytest.raises(KeyboardInterrupt):
+            start(mini_recipe, moving_dataset, on_interrupt=lambda: heard.append(True))
+    assert len(losses(tmp_path / "run")) == 1 and heard == [True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    steps = []
+    start(mini_recipe, moving_dataset, on_step=lambda epoch, step, loss: steps.append((epoch, step)))
+    assert steps[0] == (1, 2)
+
+
 def test_losses_do_not_depend_on_the_loader_processes(mini_recipe, moving_dataset, start, tmp_path, changed):
     recipe = changed(mini_recipe, "schedule", epochs=1)
     start(recipe, moving_dataset, "alone")
@@ -125,9 +188,11 @@ def test_patience_ends_a_run_and_the_best_weights_are_kept(mini_recipe, moving_d
     given = iter([0.5, 1.0, 0.5, 0.5, 0.5])
     monkeypatch.setattr(train_loop._Run, "_validate", lambda run: next(given))
     run = start(changed(mini_recipe, "schedule", epochs=9, patience=2), moving_dataset)
-    assert [row.epoch for row in run.epochs] == [1, 2, 3, 4]
-    assert run.best_epoch == 2
-    assert run.ended == "stopped early: 2 validations without a better one"
+    again = start(changed(mini_recipe, "schedule", epochs=9, patience=2), moving_dataset)
+    for each in (run, again):
+        assert [row.epoch for row in each.epochs] == [1, 2, 3, 4]
+        assert each.best_epoch == 2
+        assert each.ended == "stopped early: 2 validations without a better one"
 
 
 def test_without_validation_videos_the_last_weights_are_kept(mini_recipe, moving_dataset, start, changed):
@@ -161,7 +226,10 @@ def test_no_usable_video_is_one_clear_error(mini_recipe, moving_dataset, start):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        ("weight", r"epoch 1, step 2: the loss is nan: ann\.classifier\.bias is not finite; .*smaller learning rate"),
+        (
+            "weight",
+            r"step 2: the loss is nan: ann\.classifier\.bias is not finite; .*smaller learning rate.*--restart",
+        ),
         ("output", r"epoch 1, step 2: the loss is nan: the output of ann\.pool"),
         ("gradient", r"epoch 1, step 2: the gradient of ann\.classifier\.weight is not finite"),
     ],
@@ -217,6 +285,52 @@ def test_a_recipe_can_start_from_weights_of_other_classes(mini_recipe, moving_da
     wider = changed(recipe, "model", changes={**mini_recipe.model.changes, "width": 64})
     with pytest.raises(ConfigError, match=r"model\.weights = .*other\.pt: tensor ann\..* does not fit"):
         start(wider, moving_dataset, "wider")
+
+
+def test_weights_that_are_not_there_are_told_before_any_video_is_read(mini_recipe, moving_dataset, start, changed):
+    from hybrid_cvar.errors import CheckpointError
+
+    with pytest.raises(CheckpointError, match=r"none\.pt: no such file"):
+        start(
+            changed(mini_recipe, "model", weights="none.pt"),
+            moving_dataset,
+            on_cache=lambda videos: pytest.fail("decoded"),
+        )
+
+
+def test_a_classifier_of_the_same_number_of_other_classes_starts_anew(mini_recipe, moving_dataset, start, changed):
+    import torch
+
+    from hybrid_cvar.model import Checkpoint, HybridCvarModel, save_checkpoint
+    from hybrid_cvar.training.new_model import _load_weights, model_config
+
+    config = model_config(mini_recipe.model)
+    stored, model = HybridCvarModel(config, 2), HybridCvarModel(config, 2)
+    own = model.ann.classifier.weight.detach().clone()
+    path = start.folder / "stored.pt"
+    save_checkpoint(Checkpoint(config, ("a", "b"), stored.state_dict(), trained=True), path)
+    _load_weights(model, path, ("b", "a"))
+    assert torch.equal(model.ann.classifier.weight, own)
+    _load_weights(model, path, ("a", "b"))
+    assert torch.equal(model.ann.classifier.weight, stored.ann.classifier.weight)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"accelerator": "cuda"}, "accelerator = cuda, devices = 1: .*; the machine must have them"),
+        ({"accelerator": "cpu", "precision": "16-mixed"}, "16-mixed on a CPU; float16 is for GPUs"),
+    ],
+)
+def test_devices_that_cannot_be_are_one_clear_error(mini_recipe, moving_dataset, tmp_path, options, message):
+    import torch
+
+    from hybrid_cvar.training import TrainOptions, train
+
+    if options["accelerator"] == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match=message):
+        train(mini_recipe, moving_dataset, TrainOptions(tmp_path / "run", tmp_path / "cache", **options), "here")
 
 
 def test_segments_are_averaged_before_the_loss(mini_recipe, moving_dataset, start, changed):

@@ -16,6 +16,8 @@ __all__ = ["fill_cache"]
 
 CHUNK = 4
 """Videos handed to a process at once."""
+WORTH_PROCESSES = 24
+"""Videos below which it takes longer to start processes than to decode."""
 
 
 def fill_cache(
@@ -62,7 +64,7 @@ def _store_all(cache: GopCache, videos: list[LabelledVideo], workers: int) -> It
     if not videos:
         return
     task = (cache.folder, cache.spec, cache.most_gops)
-    if workers <= 1 or len(videos) < 2 * CHUNK:
+    if workers <= 1 or len(videos) < WORTH_PROCESSES:
         _begin(*task, ignore_interrupt=False)
         yield from map(_store, videos)
         return
@@ -75,7 +77,7 @@ def _store_all(cache: GopCache, videos: list[LabelledVideo], workers: int) -> It
         raise TrainingError(
             "a process that decodes videos died",
             "all must come to their end",
-            "free memory or give fewer --workers, and start again: what is decoded is kept",
+            "free memory, and start again: what is decoded is kept",
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
