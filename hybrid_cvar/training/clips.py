@@ -170,6 +170,8 @@ def clip_loader(
         persistent_workers=workers > 0,
         prefetch_factor=PREFETCHED if workers else None,
         worker_init_fn=_start_worker,
+        # Named, because the first use of the default one settles it, and Lava's runtime then refuses to start.
+        multiprocessing_context="fork" if workers else None,
     )
 
 
