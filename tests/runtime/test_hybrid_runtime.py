@@ -189,7 +189,7 @@ def test_errors(bundle, tmp_path):
 
 
 def test_wrong_inputs_of_the_dense_engine(bundle):
-    with pytest.raises(EngineError, match="8 logits for 3 labels"):
+    with pytest.raises(EngineError, match=f"{len(bundle.labels)} logits for 3 labels"):
         DenseEngine(bundle.ann, 3)
     engine = DenseEngine(bundle.ann, len(bundle.labels))
     membranes = {f"{stream}_membrane": np.zeros((1, 2, 2, 16), np.int32) for stream in ("motion", "residual")}
