@@ -233,3 +233,26 @@ def test_events_are_those_that_a_bundle_gets(moving_dataset, tmp_path):
         np.testing.assert_array_equal(motion[0], graded_events(clip.motion, SPEC.motion_step))
         np.testing.assert_array_equal(residual[0], graded_events(clip.residual, SPEC.residual_step))
         assert (label, at) == (video.label, 0)
+
+
+def test_several_processes_fill_the_cache_as_one_does(moving_dataset, tmp_path):
+    from hybrid_cvar.data.fill_cache import WORTH_PROCESSES, fill_cache
+
+    broken = tmp_path / "broken.avi"
+    broken.write_bytes(b"RIFF")
+    videos = [LabelledVideo("broken", broken, 0)]
+    for index in range(WORTH_PROCESSES):
+        path = tmp_path / f"{index:02d}.avi"
+        path.symlink_to(moving_dataset.videos[index % len(moving_dataset.videos)].path)
+        videos.append(LabelledVideo(f"video {index}", path, 0))
+    done = []
+    results = [
+        fill_cache(GopCache(tmp_path / name, SPEC), videos, workers, lambda: done.append(1))
+        for name, workers in (("alone", 1), ("shared", 2))
+    ]
+    assert len(done) == 2 * len(videos)
+    for usable, missing in results:
+        assert [each.video.name for each in usable] == [each.name for each in videos[1:]]
+        assert [(each.name, "broken.avi" in each.reason) for each in missing] == [("broken", True)]
+    alone, shared = ([each.gops for each in usable] for usable, _ in results)
+    assert alone == shared
