@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from hybrid_cvar.data.fill_cache import fill_cache
 from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
@@ -35,7 +36,7 @@ def start_devices(options: TrainOptions) -> Fabric:
             strategy=strategy,
             precision=options.precision,  # type: ignore[arg-type]
         )
-    except (RuntimeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"accelerator = {options.accelerator}, devices = {options.devices}: {' '.join(str(error).split())}",
             "the machine must have them",
