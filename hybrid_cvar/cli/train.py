@@ -95,10 +95,14 @@ def train_command(
             write_training(run, target / "training.json", command=f"hybrid-cvar {shlex.join(sys.argv[1:])}")
             write_curves(run, target / "curves.png")
             best = next(row for row in run.epochs if row.epoch == run.best_epoch)
-            top1 = "not measured" if best.validation_top1 is None else f"{best.validation_top1:.1%}"
+            top1 = (
+                "no validation videos"
+                if best.validation_top1 is None
+                else f"validation top-1 {best.validation_top1:.1%} of {run.validation_videos} videos (measured)"
+            )
             Console().print(
                 f"{run.ended}: {len(run.epochs)} epochs in {run.seconds / 60:.1f} min on {run.device}; best epoch "
-                f"{run.best_epoch}, validation top-1 {top1} of {run.validation_videos} videos (measured)\n"
+                f"{run.best_epoch}, {top1}\n"
                 f"wrote {escape(str(target))}/checkpoint.pt, training.json, curves.png; next: "
                 f"hybrid-cvar compile {escape(str(target))}/checkpoint.pt",
                 highlight=False,
