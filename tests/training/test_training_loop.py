@@ -141,6 +141,7 @@ def test_ctrl_c_waits_for_the_end_of_the_step_and_keeps_it(mini_recipe, moving_d
 
     heard = []
     plain = torch.Tensor.backward
+    handler = signal.getsignal(signal.SIGINT)
 
     def backward(*given, **options):
         if not heard:
@@ -152,7 +153,7 @@ def test_ctrl_c_waits_for_the_end_of_the_step_and_keeps_it(mini_recipe, moving_d
         with pytest.raises(KeyboardInterrupt):
             start(mini_recipe, moving_dataset, on_interrupt=lambda: heard.append(True))
     assert len(losses(tmp_path / "run")) == 1 and heard == [True]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
     steps = []
     start(mini_recipe, moving_dataset, on_step=lambda epoch, step, loss: steps.append((epoch, step)))
     assert steps[0] == (1, 2)
