@@ -65,15 +65,39 @@ WorkersOption = Annotated[
 
 
 def open_training_videos(recipe: "Recipe", data: Path | None, *, draw: bool) -> "VideoDataset":
-    """The recipe's training videos; those of a puppet recipe are drawn first if their folder is not there."""
+    """The recipe's training videos; those of a puppet recipe are drawn first if their folder is not there.
+
+    Args:
+        recipe: says where they lie and, for puppets, how many there are.
+        data: a folder that is taken as it is, whatever the recipe says of puppets; drawn like the recipe's if empty.
+        draw: whether this process draws.
+
+    Raises:
+        ConfigError: the puppets that lie there are not those of the recipe, or several processes would have to wait for
+            one that draws.
+        DatasetError: the dataset cannot be read.
+    """
     from hybrid_cvar.data import open_dataset
+    from hybrid_cvar.errors import ConfigError
 
     root = data or Path(recipe.data.root)
-    if draw and recipe.data.puppets is not None and _is_undrawn(root):
-        from hybrid_cvar.cli.data_puppet import draw_puppets_with_bar
+    wanted = recipe.data.puppets
+    if wanted is not None and _is_undrawn(root):
+        if "TORCHELASTIC_RUN_ID" in os.environ:
+            raise ConfigError(
+                f"{root}: no puppets are there",
+                "torchrun starts all processes at once, so none can draw before the others read",
+                f"draw them first: hybrid-cvar data puppet --out {root} --videos {wanted.videos} "
+                f"--test-videos {wanted.test_videos} --seed {wanted.seed}",
+            )
+        if draw:
+            from hybrid_cvar.cli.data_puppet import draw_puppets_with_bar
 
-        wanted = recipe.data.puppets
-        draw_puppets_with_bar(root, wanted.videos, wanted.test_videos, wanted.seed)
+            draw_puppets_with_bar(root, wanted.videos, wanted.test_videos, wanted.seed)
+    elif wanted is not None and data is None:
+        from hybrid_cvar.puppets.video_set import check_set
+
+        check_set(root, videos=wanted.videos, test_videos=wanted.test_videos, seed=wanted.seed)
     return open_dataset(root, "train", kind=recipe.data.kind, split=recipe.data.split)
 
 

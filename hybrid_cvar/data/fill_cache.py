@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
-from hybrid_cvar.errors import TrainingError, VideoError
+from hybrid_cvar.errors import OutputError, TrainingError, VideoError
 from hybrid_cvar.records import InputSpec, LabelledVideo, MissingVideo
 
 __all__ = ["fill_cache"]
@@ -18,6 +19,8 @@ CHUNK = 4
 """Videos handed to a process at once."""
 WORTH_PROCESSES = 24
 """Videos below which it takes longer to start processes than to decode."""
+ENOUGH_TO_FORESEE = 32
+"""Decoded videos from whose size that of the rest is foreseen."""
 
 
 def fill_cache(
@@ -36,7 +39,7 @@ def fill_cache(
 
     Raises:
         TrainingError: a process died, as for want of memory.
-        OutputError: the cache cannot be written.
+        OutputError: the cache cannot be written, or the disk will not hold it.
     """
     found: dict[str, CachedVideo | str] = {}
     absent: list[LabelledVideo] = []
@@ -52,8 +55,13 @@ def fill_cache(
                 continue
             found[video.name] = cached
         on_video()
-    for video, result in zip(absent, _store_all(cache, absent, workers), strict=True):
+    stored: list[int] = []
+    for done, (video, result) in enumerate(zip(absent, _store_all(cache, absent, workers), strict=True), 1):
         found[video.name] = result
+        if isinstance(result, CachedVideo):
+            stored.append(result.file.stat().st_size)
+        if done % ENOUGH_TO_FORESEE == 0 and stored:
+            _check_room(cache.folder, sum(stored) // len(stored) * (len(absent) - done))
         on_video()
     usable = tuple(each for video in wanted if isinstance(each := found[video.name], CachedVideo))
     broken = tuple(MissingVideo(video.name, each) for video in wanted if isinstance(each := found[video.name], str))
@@ -81,6 +89,18 @@ def _store_all(cache: GopCache, videos: list[LabelledVideo], workers: int) -> It
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    """A full disk is foreseen from the videos that are decoded, hours before the last of them fails."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{folder}: the videos that are left will take about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            "the cache holds every video's GOPs",
+            "free the disk, give --cache a folder on another one, or lower data.most_gops in the recipe; what is "
+            "decoded is kept",
+        )
 
 
 _cache: GopCache | None = None

@@ -19,6 +19,7 @@ __all__ = [
     "VIDEOS",
     "PuppetOptions",
     "PuppetVideo",
+    "check_set",
     "class_index",
     "list_texts",
     "plan_videos",
@@ -169,3 +170,31 @@ def read_settings(folder: Path) -> dict[str, int] | None:
             "it says what the set was made with",
             "restore it, or choose another folder",
         ) from error
+
+
+def check_set(folder: Path, *, videos: int, test_videos: int, seed: int) -> None:
+    """Looks whether the set that lies in a folder is the one that was asked for.
+
+    Args:
+        folder: of the set. A folder without settings is of another kind, and passes.
+        videos, test_videos, seed: as of `PuppetOptions`.
+
+    Raises:
+        ConfigError: it is another set, or its settings are damaged.
+    """
+    found = read_settings(folder)
+    if found is None:
+        return
+    asked = {"generator_version": GENERATOR_VERSION, "seed": seed}
+    counts = {"train_videos": videos, "test_videos": test_videos}
+    settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    wrong = {
+        name: (settings.get(name), value) for name, value in (asked | counts).items() if settings.get(name) != value
+    }
+    if wrong:
+        raise ConfigError(
+            f"{folder}: " + ", ".join(f"{name} is {has}, not {value}" for name, (has, value) in wrong.items()),
+            "a recipe's puppets are those that it describes",
+            f"name the folder to take it as it is (--data {folder}), or draw it anew: hybrid-cvar data puppet "
+            f"--out {folder} --videos {videos} --test-videos {test_videos} --seed {seed} --overwrite",
+        )

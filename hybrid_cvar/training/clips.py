@@ -5,8 +5,10 @@ name. So a run gives the same batches whatever the number of loader processes, a
 had.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from hybrid_cvar.data import mirrored_labels
 from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
 from hybrid_cvar.data.views import CENTRE_VIEW, View, random_view, segment_positions
+from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import InputSpec, graded_events
 from hybrid_cvar.training.recipe import AugmentationRecipe
 from hybrid_cvar.video.sampling import segment_centres
@@ -24,6 +27,8 @@ __all__ = ["CentreClips", "ClipBatch", "EpochOrder", "TrainingClips", "clip_load
 
 PREFETCHED = 4
 """Batches that each loader process keeps ready."""
+SHARED_MEMORY = Path("/dev/shm")
+"""Where loader processes leave their batches."""
 
 ClipItem = tuple[torch.Tensor, torch.Tensor, torch.Tensor, int, int]
 
@@ -75,6 +80,11 @@ class TrainingClips(Dataset[ClipItem]):
     def __len__(self) -> int:
         return len(self.videos)
 
+    @property
+    def item_bytes(self) -> int:
+        """Memory of an item."""
+        return self.augmentation.segments * _clip_bytes(self.cache.spec)
+
     def __getitem__(self, item: tuple[int, int]) -> ClipItem:
         """Clips of `videos[item[1]]` as epoch `item[0]` shows them."""
         epoch, position = item
@@ -104,6 +114,11 @@ class CentreClips(Dataset[ClipItem]):
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def item_bytes(self) -> int:
+        """Memory of an item."""
+        return _clip_bytes(self.cache.spec)
 
     def __getitem__(self, item: int) -> ClipItem:
         index, gop = self.items[item]
@@ -151,7 +166,7 @@ class EpochOrder(Sampler[tuple[int, int]]):
 
 
 def clip_loader(
-    clips: Dataset[ClipItem], batch: int, workers: int, sampler: Sampler[tuple[int, int]] | None = None
+    clips: TrainingClips | CentreClips, batch: int, workers: int, sampler: Sampler[tuple[int, int]] | None = None
 ) -> DataLoader[Any]:
     """A loader that gives `ClipBatch`.
 
@@ -160,7 +175,11 @@ def clip_loader(
         batch: items a batch on this device.
         workers: processes that read ahead; 0 reads in this one.
         sampler: names the items; in order if None.
+
+    Raises:
+        ConfigError: the batches that the processes keep ready do not fit into shared memory.
     """
+    _check_shared_memory(clips.item_bytes, batch, workers)
     return DataLoader(
         clips,
         batch_size=batch,
@@ -175,11 +194,30 @@ def clip_loader(
     )
 
 
+def _check_shared_memory(item_bytes: int, batch: int, workers: int) -> None:
+    """A loader process that finds shared memory full dies of a bus error, and says nothing."""
+    if not workers or not SHARED_MEMORY.is_dir():
+        return
+    needed, free = item_bytes * batch * PREFETCHED * workers, shutil.disk_usage(SHARED_MEMORY).free
+    if needed > free:
+        raise ConfigError(
+            f"workers = {workers}: their batches take {needed / 2**20:.0f} MiB of {SHARED_MEMORY}, {free / 2**20:.0f} "
+            "MiB are free",
+            "they are handed over in shared memory",
+            "give --workers 0, or more of it to a container: docker run --shm-size",
+        )
+
+
 def _start_worker(worker: int) -> None:
     """Ctrl-C is the parent's to hear; it ends its workers."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _clip_bytes(spec: InputSpec) -> int:
+    """Of one clip as bytes: an I-frame of 3 channels, T steps of motion's 2 and residual's 3."""
+    return spec.size**2 * (3 + 5 * spec.timesteps)
 
 
 def _read(

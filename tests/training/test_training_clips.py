@@ -12,7 +12,7 @@ import pytest
 from hybrid_cvar.data.gop_cache import GopCache
 from hybrid_cvar.data.hold_out import hold_out
 from hybrid_cvar.data.views import CENTRE_VIEW, TSN_SCALES, View, random_view, segment_positions
-from hybrid_cvar.errors import ConfigError, HybridCvarError, VideoError
+from hybrid_cvar.errors import ConfigError, HybridCvarError, OutputError, VideoError
 from hybrid_cvar.records import InputSpec, LabelledVideo, graded_events
 from hybrid_cvar.video import Crop, read_clips
 
@@ -256,3 +256,50 @@ def test_several_processes_fill_the_cache_as_one_does(moving_dataset, tmp_path):
         assert [(each.name, "broken.avi" in each.reason) for each in missing] == [("broken", True)]
     alone, shared = ([each.gops for each in usable] for usable, _ in results)
     assert alone == shared
+
+
+def test_a_disk_that_will_be_full_is_foreseen(moving_dataset, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    from hybrid_cvar.data import fill_cache as filling
+
+    videos = []
+    for index in range(6):
+        path = tmp_path / f"{index}.avi"
+        shutil.copy(moving_dataset.videos[0].path, path)
+        videos.append(LabelledVideo(f"video {index}", path, 0))
+    asked = []
+
+    def disk(free):
+        usage = namedtuple("usage", "total used free")
+        return lambda folder: asked.append(folder) or usage(free, 0, free)
+
+    monkeypatch.setattr(filling, "ENOUGH_TO_FORESEE", 2)
+    cache = GopCache(tmp_path / "cache", SPEC)
+    size = cache.store(moving_dataset.videos[0]).file.stat().st_size
+    monkeypatch.setattr(filling.shutil, "disk_usage", disk(3 * size))
+    with pytest.raises(OutputError, match=r"will take about .* GB.*--cache"):
+        filling.fill_cache(cache, videos, 1)
+    assert len(asked) == 1
+    monkeypatch.setattr(filling.shutil, "disk_usage", disk(4 * size))
+    usable, _ = filling.fill_cache(cache, videos, 1)
+    assert len(usable) == 6
+
+
+def test_shared_memory_that_does_not_hold_the_batches_is_one_clear_error(moving_dataset, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    from hybrid_cvar.training import clips as clips_module
+
+    cache = GopCache(tmp_path, SPEC)
+    clips = clips_module.CentreClips(cache, (cache.store(moving_dataset.videos[0]),), 1)
+    item = sum(values.numel() * values.element_size() for values in clips[0][:3])
+    assert clips.item_bytes == item
+    needed = item * 2 * clips_module.PREFETCHED * 3
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(clips_module.shutil, "disk_usage", lambda folder: usage(0, 0, needed - 1))
+    with pytest.raises(ConfigError, match=r"workers = 3.*--workers 0.*--shm-size"):
+        clips_module.clip_loader(clips, 2, 3)
+    clips_module.clip_loader(clips, 2, 0)
+    monkeypatch.setattr(clips_module.shutil, "disk_usage", lambda folder: usage(0, 0, needed))
+    clips_module.clip_loader(clips, 2, 3)

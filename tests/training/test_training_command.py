@@ -86,3 +86,39 @@ def test_a_puppet_recipe_draws_its_videos_where_they_are_not_there(command, tmp_
     assert result.exit_code == 0, result.output
     assert len(list((tmp_path / "drawn" / "videos").rglob("*.avi"))) == 32
     assert "recognises nothing of real people" in str((tmp_path / "runs/puppets/checkpoint.pt").read_bytes())
+
+
+@pytest.fixture
+def puppet_recipe(tmp_path):
+    path = tmp_path / "puppets" / "recipe.toml"
+    path.parent.mkdir()
+    path.write_text('[data]\nroot = "drawn"\n[data.puppets]\nvideos = 32\ntest_videos = 16\nseed = 3\n')
+    return path
+
+
+def test_puppets_that_are_not_the_recipes_are_not_trained_on_unasked(puppet_recipe, tmp_path, monkeypatch):
+    from hybrid_cvar.cli.training_options import open_training_videos
+    from hybrid_cvar.errors import ConfigError
+    from hybrid_cvar.puppets import PuppetOptions, make_puppets
+    from hybrid_cvar.training import load_recipe
+
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe(puppet_recipe)
+    make_puppets(PuppetOptions(tmp_path / "drawn", 16, 16, seed=3, frames=12, workers=1))
+    with pytest.raises(ConfigError, match=r"train_videos is 16, not 32.*--data drawn.*--videos 32"):
+        open_training_videos(recipe, None, draw=True)
+    assert len(open_training_videos(recipe, tmp_path / "drawn", draw=True).videos) == 16
+    make_puppets(PuppetOptions(tmp_path / "drawn", 32, 16, seed=3, frames=12, workers=1))
+    assert len(open_training_videos(recipe, None, draw=True).videos) == 32
+
+
+def test_torchrun_does_not_draw(puppet_recipe, tmp_path, monkeypatch):
+    from hybrid_cvar.cli.training_options import open_training_videos
+    from hybrid_cvar.errors import ConfigError
+    from hybrid_cvar.training import load_recipe
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    with pytest.raises(ConfigError, match=r"hybrid-cvar data puppet --out drawn --videos 32 --test-videos 16 --seed 3"):
+        open_training_videos(load_recipe(puppet_recipe), None, draw=True)
+    assert not (tmp_path / "drawn").exists()
