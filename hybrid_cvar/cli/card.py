@@ -22,7 +22,7 @@ def card_command(
 
     Every number comes from a JSON file in FOLDER/results: training.json of hybrid-cvar train, and
     evaluation-ENGINE.json of hybrid-cvar eval --json for the engines torch-float, torch, native and lava;
-    evaluation-iframe-only.json is a control that was trained on I-frames alone. A file that is not there is no error:
+    evaluation-iframe-only.json of hybrid-cvar data control sees I-frames alone. A file that is not there is no error:
     its section says which command makes it.
 
     Example: [bold]hybrid-cvar card models/puppet-tiny[/]

@@ -24,7 +24,7 @@ ENOUGH_TO_FORESEE = 32
 
 
 def fill_cache(
-    cache: GopCache, videos: Iterable[LabelledVideo], workers: int, on_video: Callable[[], None] = lambda: None
+    cache: GopCache, videos: Iterable[LabelledVideo], workers: int, on_video: Callable[[], object] = lambda: None
 ) -> tuple[tuple[CachedVideo, ...], tuple[MissingVideo, ...]]:
     """Makes sure that every video is in the cache.
 

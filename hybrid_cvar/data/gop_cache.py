@@ -11,6 +11,7 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -122,22 +123,30 @@ class GopCache:
         Raises:
             HybridCvarError: the entry was damaged or removed since it was looked up.
         """
+        iframe, motion, residual = self._read_parts(cached, position, PARTS)
+        return Gop(
+            iframe, motion.astype(np.int16), residual.astype(np.int16), self.spec.accumulated, position, pts_seconds=0.0
+        )
+
+    def read_iframe(self, cached: CachedVideo, position: int) -> NDArray[np.uint8]:
+        """The I-frame alone of one GOP, uint8 (`height`, `width`, 3); as `read`."""
+        (iframe,) = self._read_parts(cached, position, ("iframe",))
+        return iframe
+
+    def read_clip(self, cached: CachedVideo, position: int, view: View) -> Clip:
+        """One GOP cut to the model's input."""
+        return cut_clip(self.read(cached, position), self.spec, crop=view.crop, flip=view.flip)
+
+    def _read_parts(self, cached: CachedVideo, position: int, parts: tuple[str, ...]) -> list[NDArray[Any]]:
         try:
             with h5py.File(cached.file, "r") as stored:
-                iframe, motion, residual = (stored[part][position] for part in PARTS)
+                return [stored[part][position] for part in parts]
         except (OSError, KeyError) as error:
             raise HybridCvarError(
                 f"{cached.file}: cannot be read ({error})",
                 "a cache must not change while it is used",
                 f"remove {self.folder} and start again",
             ) from error
-        return Gop(
-            iframe, motion.astype(np.int16), residual.astype(np.int16), self.spec.accumulated, position, pts_seconds=0.0
-        )
-
-    def read_clip(self, cached: CachedVideo, position: int, view: View) -> Clip:
-        """One GOP cut to the model's input."""
-        return cut_clip(self.read(cached, position), self.spec, crop=view.crop, flip=view.flip)
 
     def _decode(self, path: Path) -> list[Clip]:
         stream = open_gops(path, self.spec.timesteps, self.most_gops, accumulated=self.spec.accumulated)

@@ -227,9 +227,7 @@ def _commands(results: CardResults) -> dict[str, str]:
         target = f"{results.folder}/results/{evaluation_file(engine)}"
         commands[evaluation_file(engine)] = _joined("eval", source, results.root, "--engine", engine, "--json", target)
     target = f"{results.folder}/results/{evaluation_file(CONTROL)}"
-    commands[f"training-{CONTROL}"] = _joined("train", f"{results.folder}/recipe.toml", "--variant", CONTROL)
-    source = f"runs/{results.name}-{CONTROL}/checkpoint.pt"
-    commands[evaluation_file(CONTROL)] = _joined("eval", source, results.root, "--engine", "torch", "--json", target)
+    commands[evaluation_file(CONTROL)] = _joined("data", "control", results.root, "--json", target)
     return commands
 
 
@@ -245,8 +243,6 @@ def _reproduce(results: CardResults) -> list[str]:
     lines.append(shlex.join(["cp", f"{folder}/training.json", f"{results.folder}/results/"]))
     lines.append(_joined("compile", f"{folder}/checkpoint.pt", "-o", f"{folder}/checkpoint.bundle"))
     for name in (*map(evaluation_file, ENGINES), evaluation_file(CONTROL)):
-        if name == evaluation_file(CONTROL):
-            lines.append(made[f"training-{CONTROL}"])
         lines.append((said[name].command if name in said else "") or made[name])
     return [*(shown(line) for line in lines), _joined("card", str(results.folder))]
 
