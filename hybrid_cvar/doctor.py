@@ -148,11 +148,13 @@ def _providers() -> tuple[Finding, ...]:
 
 
 def _provider(name: str) -> Finding:
-    from hybrid_cvar.onnx_session import install_command, installed_providers
+    from hybrid_cvar.onnx_session import cpu_providers, install_command, installed_providers
 
     part, needed_for, remedy = f"{name} provider", f"run --provider {name}", install_command(name)
     if name not in installed_providers():
         return _failure(part, needed_for, "not installed", required=False, remedy=remedy)
+    if name == "openvino" and name not in cpu_providers():
+        return _failure(part, needed_for, "installed; it takes Intel CPUs only", required=False, remedy="")
     return _trial(part, needed_for, lambda: _run_on(name), required=False, remedy=remedy)
 
 

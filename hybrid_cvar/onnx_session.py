@@ -37,6 +37,7 @@ __all__ = [
     "PRECISIONS",
     "PROVIDERS",
     "SessionSettings",
+    "cpu_providers",
     "default_provider",
     "install_command",
     "installed_providers",
@@ -130,6 +131,11 @@ def install_command(provider: str) -> str:
 def installed_providers() -> tuple[str, ...]:
     """Those of `PROVIDERS` that this Python has; whether a device is there is seen only when one opens."""
     return tuple(name for name in PROVIDERS if _is_installed(name))
+
+
+def cpu_providers() -> tuple[str, ...]:
+    """Those that run on this CPU: `cpu`, and `openvino` where it is installed and its plugin takes the CPU."""
+    return ("cpu", *(("openvino",) if _is_installed("openvino") and _openvino_device() is not None else ()))
 
 
 def _is_installed(provider: str) -> bool:
@@ -308,14 +314,26 @@ _bf16_works: list[bool] = []
 
 
 def _openvino_cpu() -> Any:
-    """The CPU as a device of the OpenVINO plugin, which is registered once a process."""
+    """The CPU as a device of the OpenVINO plugin."""
+    device = _openvino_device()
+    if device is None:
+        raise EngineError(
+            f"OpenVINO's plugin takes no CPU of this machine ({_cpu_vendor()})",
+            "it offers Intel's CPUs only",
+            "give --provider cpu, and for run a bundle in fp32 or int8",
+        )
+    return device
+
+
+def _openvino_device() -> Any | None:
+    """As `_openvino_cpu`, None where the plugin offers none; registered once a process."""
     with _plugin_lock:
         if not _plugin:
             _plugin.append(_register_openvino())
         return _plugin[0]
 
 
-def _register_openvino() -> Any:
+def _register_openvino() -> Any | None:
     import onnxruntime_ep_openvino
 
     name = onnxruntime_ep_openvino.get_ep_name()
@@ -325,7 +343,14 @@ def _register_openvino() -> Any:
     for device in onnxruntime.get_ep_devices():
         if device.ep_name == name and device.ep_metadata.get("ov_device") == "CPU":
             return device
-    raise EngineError("OpenVINO names no CPU", "the plugin must offer one", "give --provider cpu")
+    return None
+
+
+def _cpu_vendor() -> str:
+    return next(
+        (device.device.vendor for device in onnxruntime.get_ep_devices() if device.ep_name == "CPUExecutionProvider"),
+        "vendor unknown",
+    )
 
 
 def _openvino_options(wanted: SessionSettings, precision: str) -> dict[str, str]:

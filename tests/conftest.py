@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 IN_CI = bool(os.environ.get("CI"))
+HAS_INTEL_CPU = "GenuineIntel" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
 
 
 def find_package(module: str) -> bool:
@@ -68,6 +69,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, (module, remedy) in PARTS.items():
         if item.get_closest_marker(marker) and not find_package(module):
             pytest.skip(f"{module} is missing; install it: {remedy}")
+    if item.get_closest_marker("needs_openvino") and not HAS_INTEL_CPU:
+        pytest.skip("OpenVINO's plugin of ONNX Runtime takes Intel CPUs only")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from hybrid_cvar.onnx_session import (
     PRECISIONS,
     PROVIDERS,
     SessionSettings,
+    cpu_providers,
     default_provider,
     install_command,
     installed_providers,
@@ -364,3 +365,22 @@ def test_an_install_command_is_a_command(provider):
     words = shlex.split(install_command(provider))
     assert words[0] == "pip" and "install" in words
     assert install_command("openvino") == "pip install onnxruntime-ep-openvino"
+
+
+def test_a_cpu_that_openvino_does_not_take_is_one_clear_error(installed, monkeypatch):
+    installed("openvino")
+    monkeypatch.setattr(onnx_session, "_openvino_device", lambda: None)
+    assert installed_providers() == ("cpu", "openvino") and cpu_providers() == ("cpu",)
+    with pytest.raises(EngineError, match=r"takes no CPU of this machine \(\w+\); it offers Intel's.*--provider cpu"):
+        open_session(GRAPH, SessionSettings("openvino"))
+    monkeypatch.setattr(onnx_session, "_openvino_device", lambda: "a device")
+    assert cpu_providers() == ("cpu", "openvino")
+
+
+@pytest.mark.skipif("GenuineIntel" in Path("/proc/cpuinfo").read_text(), reason="the plugin takes this CPU")
+def test_the_plugin_is_looked_at_once_where_it_takes_no_cpu():
+    program = """
+from hybrid_cvar.onnx_session import cpu_providers
+print(cpu_providers(), cpu_providers())
+"""
+    assert run_python(program).stdout == "('cpu',) ('cpu',)\n"

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from hybrid_cvar.benchmark.measure import seconds_in_turn
-from hybrid_cvar.onnx_session import SessionSettings, installed_providers, open_session
+from hybrid_cvar.onnx_session import SessionSettings, cpu_providers, open_session
 
 __all__ = [
     "FP32",
@@ -120,15 +120,15 @@ class Agreement:
 
 
 def fp32_candidates() -> tuple[Candidate, ...]:
-    """FP32 on every CPU provider that is installed, ONNX Runtime's own kernels first."""
+    """FP32 on every provider that runs on this CPU, ONNX Runtime's own kernels first."""
     known = (FP32, Candidate("fp32", "openvino"))
-    return tuple(each for each in known if each.provider in installed_providers())
+    return tuple(each for each in known if each.provider in cpu_providers())
 
 
 def candidates() -> tuple[Candidate, ...]:
-    """The reduced precisions that the installed CPU providers offer."""
+    """The reduced precisions that the providers of this CPU offer."""
     known = (Candidate("int8", "cpu"), Candidate("int8", "openvino"), Candidate("bf16", "openvino"))
-    return tuple(each for each in known if each.provider in installed_providers())
+    return tuple(each for each in known if each.provider in cpu_providers())
 
 
 def open_candidate(candidate: Candidate, graph: Path) -> onnxruntime.InferenceSession:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hybrid_cvar.compiler.quantise import Feed, quantise_ann
 from hybrid_cvar.errors import CompileError, ParityError
-from hybrid_cvar.onnx_session import SessionSettings, installed_providers, open_session, require_provider
+from hybrid_cvar.onnx_session import SessionSettings, cpu_providers, open_session, require_provider
 from hybrid_cvar.records import AgreementRow, Quantisation
 
 __all__ = ["LEAST_SAME_ANSWER", "agreement", "held_out", "reduce_precision", "require_agreement"]
@@ -57,9 +57,7 @@ def reduce_precision(
         require_provider("openvino", precision)
     expected = _logits(graph, "cpu", "fp32", to_check)
     quantisation = quantise_ann(graph, graph, to_calibrate) if precision == "int8" else None
-    providers = [
-        name for name in ("cpu", "openvino") if name in installed_providers() and (precision, name) != ("bf16", "cpu")
-    ]
+    providers = [name for name in cpu_providers() if (precision, name) != ("bf16", "cpu")]
     return quantisation, tuple(
         agreement(name, expected, _logits(graph, name, precision, to_check), required=required) for name in providers
     )

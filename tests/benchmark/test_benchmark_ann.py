@@ -11,7 +11,7 @@ from hybrid_cvar.benchmark import BenchRun, describe_machine, measure, render_be
 from hybrid_cvar.benchmark.measure import seconds_in_turn
 from hybrid_cvar.benchmark.suites import run_bench
 from hybrid_cvar.errors import EngineError, ParityError
-from hybrid_cvar.onnx_session import installed_providers
+from hybrid_cvar.onnx_session import cpu_providers
 
 pytestmark = [pytest.mark.needs_lava, pytest.mark.needs_compile, pytest.mark.needs_clips]
 
@@ -86,7 +86,7 @@ def test_torch_and_onnx_runtime_answer_the_same(results):
 
 def test_every_candidate_is_told(results, bench):
     detail = results["ann.reduced_over_fp32_speedup"].detail
-    names = ["int8 on cpu"] + ["int8 on openvino", "bf16 on openvino"] * ("openvino" in installed_providers())
+    names = ["int8 on cpu"] + ["int8 on openvino", "bf16 on openvino"] * ("openvino" in cpu_providers())
     assert [*detail["candidates"], *detail["failed"]] == names and not detail["failed"]
     for found in detail["candidates"].values():
         assert found["clips"] == len(bench.material.labels_to_check) > 20 and 0 <= found["same_top_1"] <= 1
