@@ -32,20 +32,42 @@ from hybrid_cvar.records.compile_result import (
 )
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
-from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
-from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
+from hybrid_cvar.records.report import (
+    ChipLatency,
+    EnergyEstimate,
+    EnergyTerm,
+    LayerLatency,
+    Prediction,
+    PricedConstant,
+    Provenance,
+    Report,
+)
+from hybrid_cvar.records.trace import (
+    STAGES,
+    ClipView,
+    NodeMacs,
+    ReadCounts,
+    SpikingLayerCounts,
+    SpikingResult,
+    StageSeconds,
+    Trace,
+    add_counts,
+)
 from hybrid_cvar.records.training import ClassScore, EpochRow, Evaluation, Scores, TrainingRun, VideoAnswer
 
 __all__ = [
     "FULL_MODEL",
+    "STAGES",
     "STREAM_CHANNELS",
     "Ablation",
     "AblationMeasurement",
     "AblationResult",
     "AgreementRow",
     "ChipFit",
+    "ChipLatency",
     "ClassScore",
     "Clip",
+    "ClipView",
     "CodedFrame",
     "CompilePlan",
     "CompileResult",
@@ -59,6 +81,7 @@ __all__ = [
     "GopStructure",
     "InputSpec",
     "LabelledVideo",
+    "LayerLatency",
     "LayerMap",
     "LayerResources",
     "MissingVideo",
@@ -68,8 +91,10 @@ __all__ = [
     "ParityRow",
     "PartDescription",
     "Prediction",
+    "PricedConstant",
     "Provenance",
     "Quantisation",
+    "ReadCounts",
     "Report",
     "ResourceReport",
     "Scores",
