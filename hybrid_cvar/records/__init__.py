@@ -32,6 +32,7 @@ from hybrid_cvar.records.compile_result import (
 )
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
+from hybrid_cvar.records.paper import PaperTables, PrintedNumber, RecomputedEnergy, Table1Row, Table2Row
 from hybrid_cvar.records.report import (
     ChipLatency,
     EnergyEstimate,
@@ -88,19 +89,24 @@ __all__ = [
     "ModelDescription",
     "NodeMacs",
     "PairDirection",
+    "PaperTables",
     "ParityRow",
     "PartDescription",
     "Prediction",
     "PricedConstant",
+    "PrintedNumber",
     "Provenance",
     "Quantisation",
     "ReadCounts",
+    "RecomputedEnergy",
     "Report",
     "ResourceReport",
     "Scores",
     "SpikingLayerCounts",
     "SpikingResult",
     "StageSeconds",
+    "Table1Row",
+    "Table2Row",
     "Trace",
     "TrainingRun",
     "VideoAnswer",
