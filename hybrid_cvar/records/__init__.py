@@ -31,6 +31,7 @@ from hybrid_cvar.records.compile_result import (
     ResourceReport,
 )
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
+from hybrid_cvar.records.latency import Percentiles, clip_percentiles
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
 from hybrid_cvar.records.report import (
     ChipLatency,
@@ -90,6 +91,7 @@ __all__ = [
     "PairDirection",
     "ParityRow",
     "PartDescription",
+    "Percentiles",
     "Prediction",
     "PricedConstant",
     "Provenance",
@@ -107,6 +109,7 @@ __all__ = [
     "VideoDataset",
     "VideoInfo",
     "add_counts",
+    "clip_percentiles",
     "graded_events",
     "stream_events",
 ]
