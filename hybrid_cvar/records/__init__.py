@@ -31,6 +31,7 @@ from hybrid_cvar.records.compile_result import (
     ResourceReport,
 )
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
+from hybrid_cvar.records.latency import Percentiles, clip_percentiles
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
 from hybrid_cvar.records.paper import PaperTables, PrintedNumber, RecomputedEnergy, Table1Row, Table2Row
 from hybrid_cvar.records.report import (
@@ -92,6 +93,7 @@ __all__ = [
     "PaperTables",
     "ParityRow",
     "PartDescription",
+    "Percentiles",
     "Prediction",
     "PricedConstant",
     "PrintedNumber",
@@ -113,6 +115,7 @@ __all__ = [
     "VideoDataset",
     "VideoInfo",
     "add_counts",
+    "clip_percentiles",
     "graded_events",
     "stream_events",
 ]

@@ -222,6 +222,10 @@ class Trace:
         stages: seconds a stage and clip (measured).
         reading: what reading did, over all clips (emulated).
         first_prediction_seconds: from the call to the logits of the first clip (measured).
+        wall_seconds: wall-clock seconds of the whole call (measured). Where stages did not overlap, it is the sum of
+            theirs and the little that lies between them; where they did, it is less than their sum.
+        overlapped: True where reading, the spiking and the ANN partition ran side by side. A stage's seconds then hold
+            what it lost to the others on the same cores.
         view: a clip to draw; None where none was kept.
     """
 
@@ -239,6 +243,8 @@ class Trace:
     stages: tuple[StageSeconds, ...]
     reading: ReadCounts
     first_prediction_seconds: float
+    wall_seconds: float
+    overlapped: bool = False
     view: ClipView | None = None
 
     @property
@@ -263,5 +269,5 @@ class Trace:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds over all stages."""
+        """Seconds of work, over all stages: more than `wall_seconds` where stages overlapped."""
         return sum(stage.seconds for stage in self.stages)
