@@ -28,6 +28,7 @@ class Suite(StrEnum):
     video = "video"
     spiking = "spiking"
     ann = "ann"
+    latency = "latency"
     fuzz = "fuzz"
     all = "all"
 
