@@ -102,7 +102,7 @@ def _make_bundle(config: ModelConfig, classes: int, video: Path, clips: int, fol
 
 
 def _give_memory_back() -> None:
-    """What the export freed is kept by the C library, nearly a GB at the base size: the next model would come on top."""
+    """What the export freed the C library keeps, nearly a GB at the base size: the next model would come on top."""
     gc.collect()
     with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
         ctypes.CDLL(None).malloc_trim(0)

@@ -29,6 +29,7 @@ class Suite(StrEnum):
     spiking = "spiking"
     ann = "ann"
     energy = "energy"
+    latency = "latency"
     fuzz = "fuzz"
     all = "all"
 
