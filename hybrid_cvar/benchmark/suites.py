@@ -76,6 +76,18 @@ def _ann_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
 
 
 @contextmanager
+def _operations_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
+    try:
+        from hybrid_cvar.benchmark.operations_suite import OPERATIONS_ROWS, OperationsBench
+    except ImportError as error:
+        raise MissingPartError(
+            f"torch, lava-dl or onnx cannot be imported ({error})", "the models are made with them", INSTALL_COMPILE
+        ) from error
+    bench = OperationsBench()
+    yield {name: partial(row, bench) for name, row in OPERATIONS_ROWS.items()}
+
+
+@contextmanager
 def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
     from hybrid_cvar.benchmark.video_fuzz import fuzz_result, run_fuzz
 
@@ -87,6 +99,7 @@ _SUITES: Mapping[str, tuple[Callable[[int, BenchObserver], AbstractContextManage
     "video": (_video_rows, True),
     "spiking": (_spiking_rows, True),
     "ann": (_ann_rows, True),
+    "operations": (_operations_rows, True),
     "fuzz": (_fuzz_rows, False),
 }
 

@@ -28,6 +28,7 @@ class Suite(StrEnum):
     video = "video"
     spiking = "spiking"
     ann = "ann"
+    operations = "operations"
     fuzz = "fuzz"
     all = "all"
 
