@@ -43,7 +43,7 @@ def compare_ann(config: ModelConfig, neurobench: NeuroBench | None) -> list[Comp
     """
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
-        ann = HybridCvarModel(config, CLASSES).ann.eval()
+        ann = HybridCvarModel(config, CLASSES).ann.eval().requires_grad_(False)
     ours = macs_by_scope(ann)
     inputs = _example(ann)
     theirs, calls = _flops_and_calls(ann, inputs)
