@@ -8,7 +8,7 @@ import pytest
 import hybrid_cvar
 
 ROOT = Path(hybrid_cvar.__file__).parent
-BASE = {"errors", "version", "jit", "fixed_point", "atomic_file", "lava_compat", "onnx_session"}
+BASE = {"errors", "version", "jit", "fixed_point", "atomic_file", "lava_compat", "onnx_session", "record_values"}
 EVERYONE = BASE | {"records"}
 ALLOWED = {
     "records": {"errors", "fixed_point"},
@@ -19,6 +19,7 @@ ALLOWED = {
     "atomic_file": {"errors"},
     "lava_compat": {"errors"},
     "onnx_session": {"errors"},
+    "record_values": {"errors"},
     "video": EVERYONE,
     "model": EVERYONE,
     "neuromorphic": EVERYONE,

@@ -28,6 +28,9 @@ class Suite(StrEnum):
     video = "video"
     spiking = "spiking"
     ann = "ann"
+    energy = "energy"
+    latency = "latency"
+    operations = "operations"
     fuzz = "fuzz"
     all = "all"
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from hybrid_cvar.cli.console import hear_ctrl_c, heed_ctrl_c, one_line_errors, print_error, progress_bar, stderr
-from hybrid_cvar.cli.options import Domain, DomainOption, json_target, refuse_overlap
+from hybrid_cvar.cli.options import Domain, DomainOption, ProfileOption, json_target, refuse_overlap
 
 if TYPE_CHECKING:
     from hybrid_cvar.batch import BatchObserver
@@ -79,7 +79,23 @@ def run_command(
     ] = 8,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to name.")] = 5,
     domain: DomainOption = Domain.auto,
-    profile: Annotated[str, typer.Option("--profile", help="Energy profile: a name or a TOML file.")] = "paper-45nm",
+    overlap: Annotated[
+        bool,
+        typer.Option(
+            "--overlap/--no-overlap",
+            help="Reading, the spiking and the ANN partition work side by side: more videos a second, the same answers "
+            "to the bit; but a stage's time then holds what it lost to the others.",
+        ),
+    ] = False,
+    profile: ProfileOption = "paper-45nm",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Price graded input events of first spiking layers as multiply-accumulates, not as accumulates as the "
+            "paper does.",
+        ),
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write all numbers as JSON; - is stdout.")
     ] = None,
@@ -112,6 +128,7 @@ def run_command(
         refuse_overlap([Path(path) for path in paths], outputs)
         for path in outputs:
             check_writable(path)
+        prices = load_profile(profile)
         compiled = load_bundle(bundle or assets.DEFAULT_BUNDLE)
         dense = SessionSettings(
             provider=provider.value if provider else default_provider(compiled.precision), threads=threads, arena=arena
@@ -120,12 +137,14 @@ def run_command(
             result = run_batch(
                 paths,
                 compiled,
-                load_profile(profile),
+                prices,
                 engine=engine.value,
                 dense=dense,
                 clips=clips,
                 top=top,
                 domain=domain.value,
+                overlap=overlap,
+                strict=strict,
                 observer=display.observer,
             )
         if len(paths) > 1:
@@ -181,6 +200,7 @@ class _RunDisplay:
             on_start=self._start_video,
             on_video=lambda info, clips: self._progress.update(self._task, total=clips),
             on_clip=self._count_clip,
+            on_first_prediction=self._show_first_prediction,
             on_report=self._show_report,
             on_failure=self._show_failure,
         )
@@ -193,6 +213,14 @@ class _RunDisplay:
         heed_ctrl_c()
         self._progress.remove_task(self._task)
         self._task = self._progress.add_task(escape(Path(name).name), total=None)
+
+    def _show_first_prediction(self, label: str, probability: float, seconds: float) -> None:
+        self._progress.stop()
+        stderr.print(
+            f"first prediction after {seconds:.2f} s: {escape(label)} ({probability:.1%}), of the first clip alone",
+            highlight=False,
+        )
+        self._progress.start()
 
     def _show_report(self, report: "Report") -> None:
         from hybrid_cvar.reporting import print_report, print_report_line

@@ -30,22 +30,48 @@ from hybrid_cvar.records.compile_result import (
     Quantisation,
     ResourceReport,
 )
+from hybrid_cvar.records.conventions import CONVENTIONS
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
+from hybrid_cvar.records.latency import Percentiles, clip_percentiles
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
-from hybrid_cvar.records.report import EnergyEstimate, EnergyTerm, Prediction, Provenance, Report
-from hybrid_cvar.records.trace import NodeMacs, SpikingLayerCounts, SpikingResult, StageSeconds, Trace, add_counts
+from hybrid_cvar.records.paper import PaperTables, PrintedNumber, RecomputedEnergy, Table1Row, Table2Row
+from hybrid_cvar.records.report import (
+    ChipLatency,
+    EnergyEstimate,
+    EnergyTerm,
+    LayerLatency,
+    Prediction,
+    PricedConstant,
+    Provenance,
+    Report,
+)
+from hybrid_cvar.records.trace import (
+    STAGES,
+    ClipView,
+    NodeMacs,
+    ReadCounts,
+    SpikingLayerCounts,
+    SpikingResult,
+    StageSeconds,
+    Trace,
+    add_counts,
+)
 from hybrid_cvar.records.training import ClassScore, EpochRow, Evaluation, Scores, TrainingRun, VideoAnswer
 
 __all__ = [
+    "CONVENTIONS",
     "FULL_MODEL",
+    "STAGES",
     "STREAM_CHANNELS",
     "Ablation",
     "AblationMeasurement",
     "AblationResult",
     "AgreementRow",
     "ChipFit",
+    "ChipLatency",
     "ClassScore",
     "Clip",
+    "ClipView",
     "CodedFrame",
     "CompilePlan",
     "CompileResult",
@@ -59,29 +85,39 @@ __all__ = [
     "GopStructure",
     "InputSpec",
     "LabelledVideo",
+    "LayerLatency",
     "LayerMap",
     "LayerResources",
     "MissingVideo",
     "ModelDescription",
     "NodeMacs",
     "PairDirection",
+    "PaperTables",
     "ParityRow",
     "PartDescription",
+    "Percentiles",
     "Prediction",
+    "PricedConstant",
+    "PrintedNumber",
     "Provenance",
     "Quantisation",
+    "ReadCounts",
+    "RecomputedEnergy",
     "Report",
     "ResourceReport",
     "Scores",
     "SpikingLayerCounts",
     "SpikingResult",
     "StageSeconds",
+    "Table1Row",
+    "Table2Row",
     "Trace",
     "TrainingRun",
     "VideoAnswer",
     "VideoDataset",
     "VideoInfo",
     "add_counts",
+    "clip_percentiles",
     "graded_events",
     "stream_events",
 ]

@@ -1,13 +1,24 @@
 """What a run did: counts, times and logits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.records.clip import VideoInfo
 
-__all__ = ["NodeMacs", "SpikingLayerCounts", "SpikingResult", "StageSeconds", "Trace", "add_counts"]
+__all__ = [
+    "STAGES",
+    "ClipView",
+    "NodeMacs",
+    "ReadCounts",
+    "SpikingLayerCounts",
+    "SpikingResult",
+    "StageSeconds",
+    "Trace",
+    "add_counts",
+]
 
 
 @dataclass(frozen=True)
@@ -22,9 +33,15 @@ class SpikingLayerCounts:
         timesteps: steps, over all clips.
         events_in: non-zero inputs.
         synaptic_operations: accumulates: input events x the non-zero weights each one meets (padding excluded).
+        stored_operations: accumulates with stored zeros, what a core that stores every weight of the kernel does: input
+            events x the weights each one meets, zero or not (padding excluded).
         neuron_updates: membrane updates (every neuron, every step).
+        active_updates: those of neurons whose membrane was or became non-zero: not at rest before and after.
         spikes_out: spikes.
         saturated_states: membrane updates that were clipped at 24 bits.
+        step_events: `events_in` of each step of a clip (T of them), summed over the clips.
+        step_operations: `stored_operations` of each step, summed over the clips.
+        step_spikes: `spikes_out` of each step, summed over the clips.
     """
 
     stream: str
@@ -34,31 +51,35 @@ class SpikingLayerCounts:
     timesteps: int
     events_in: int
     synaptic_operations: int
+    stored_operations: int
     neuron_updates: int
+    active_updates: int
     spikes_out: int
     saturated_states: int
+    step_events: tuple[int, ...]
+    step_operations: tuple[int, ...]
+    step_spikes: tuple[int, ...]
 
     @property
     def name(self) -> str:
         """`motion.0`, `residual.1`, ..."""
         return f"{self.stream}.{self.layer}"
 
+    @property
+    def inactive_updates(self) -> int:
+        """Updates of neurons at rest, whose membrane was zero and stayed so."""
+        return self.neuron_updates - self.active_updates
+
     def __add__(self, other: "SpikingLayerCounts") -> "SpikingLayerCounts":
         """The same layer over both runs."""
         if (self.name, self.neurons) != (other.name, other.neurons):
             raise ValueError(f"counts of {self.name} and {other.name} are of different layers")
-        return SpikingLayerCounts(
-            stream=self.stream,
-            layer=self.layer,
-            graded_input=self.graded_input,
-            neurons=self.neurons,
-            timesteps=self.timesteps + other.timesteps,
-            events_in=self.events_in + other.events_in,
-            synaptic_operations=self.synaptic_operations + other.synaptic_operations,
-            neuron_updates=self.neuron_updates + other.neuron_updates,
-            spikes_out=self.spikes_out + other.spikes_out,
-            saturated_states=self.saturated_states + other.saturated_states,
-        )
+        added = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
+        steps: dict[str, Any] = {
+            name: tuple(a + b for a, b in zip(getattr(self, name), getattr(other, name), strict=True))
+            for name in _ADDED_BY_STEP
+        }
+        return replace(self, **added, **steps)
 
     @property
     def saturated_share(self) -> float:
@@ -71,6 +92,13 @@ class SpikingLayerCounts:
         return self.spikes_out / self.neuron_updates if self.neuron_updates else 0.0
 
 
+_ADDED_BY_STEP = ("step_events", "step_operations", "step_spikes")
+_ADDED = (
+    *("timesteps", "events_in", "synaptic_operations", "stored_operations"),
+    *("neuron_updates", "active_updates", "spikes_out", "saturated_states"),
+)
+
+
 @dataclass(frozen=True, eq=False)
 class SpikingResult:
     """Output of the spiking partition for one clip.
@@ -81,12 +109,15 @@ class SpikingResult:
         counts: one entry a layer, stream by stream.
         spikes: per layer, in the order of `counts`, int8 (T, h, w, C); empty unless recording was asked for.
         membranes: per layer, int32 (T, h, w, C), after every step; empty unless recording was asked for.
+        compute_seconds: wall-clock seconds in which a stream computed, of the stream that took longest (measured); the
+            rest of a clip's time is transport. None where the engine does not tell.
     """
 
     readouts: tuple[NDArray[np.int32], ...]
     counts: tuple[SpikingLayerCounts, ...]
     spikes: tuple[NDArray[np.int8], ...] = ()
     membranes: tuple[NDArray[np.int32], ...] = ()
+    compute_seconds: float | None = None
 
 
 def add_counts(
@@ -112,16 +143,65 @@ class NodeMacs:
 
 
 @dataclass(frozen=True)
-class StageSeconds:
-    """Wall-clock time of one stage of a run, summed over its clips (measured).
+class ReadCounts:
+    """What reading did for the clips of a run; counted while it read.
 
     Attributes:
-        stage: `read`, `encode`, `spiking` or `dense`.
-        seconds: wall-clock seconds.
+        frames_decoded: frames that FFmpeg decoded, those on the way to a sampled GOP too.
+        motion_vectors: vectors of the sampled GOPs' P-frames that were accumulated.
+        accumulated_pixels: pixels x P-frames of the sampled GOPs, at the size at which they are coded; each takes two
+            additions for its motion and three subtractions for its residual.
+    """
+
+    frames_decoded: int
+    motion_vectors: int
+    accumulated_pixels: int
+
+
+@dataclass(frozen=True)
+class StageSeconds:
+    """Wall-clock time of one stage of a run, clip by clip (measured).
+
+    Attributes:
+        stage: one of `STAGES`.
+        clip_seconds: wall-clock seconds of each clip. What is done for several clips at once (opening the video; the
+            ANN partition's batch) is shared out among them evenly.
     """
 
     stage: str
-    seconds: float
+    clip_seconds: tuple[float, ...]
+
+    @property
+    def seconds(self) -> float:
+        """Over all clips."""
+        return sum(self.clip_seconds)
+
+
+STAGES = ("read", "accumulate", "encode", "spiking", "transport", "dense")
+"""Stages of a run, in order: decoding (I-frames, vectors, pixels); accumulation of motion and residual and the cut to
+the model's input; events from the clip; the spiking partition's computation; hand-over to its Processes and back; the
+ANN partition."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipView:
+    """One clip of a run, to be drawn.
+
+    Attributes:
+        clip: its position among the run's clips, from 0.
+        iframe: uint8 (H, W, 3), RGB.
+        motion: int16 (H, W, 2), of the last P-frame, pixels, x then y, destination minus source.
+        residual: int16 (H, W, 3), of the last P-frame.
+        streams: names of the spiking partition's streams.
+        readouts: a stream's last membrane, int32 (h, w, C), in units of 2**-12 of the float model's.
+    """
+
+    clip: int
+    iframe: NDArray[np.uint8]
+    motion: NDArray[np.int16]
+    residual: NDArray[np.int16]
+    streams: tuple[str, ...]
+    readouts: tuple[NDArray[np.int32], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +220,14 @@ class Trace:
         clip_logits: float32 (N, C).
         spiking: counts a layer, summed over clips (emulated).
         dense: MACs a node and clip (emulated).
-        stages: seconds a stage, summed over clips (measured).
+        stages: seconds a stage and clip (measured).
+        reading: what reading did, over all clips (emulated).
+        first_prediction_seconds: from the call to the logits of the first clip (measured).
+        wall_seconds: wall-clock seconds of the whole call (measured). Where stages did not overlap, it is the sum of
+            theirs and the little that lies between them; where they did, it is less than their sum.
+        overlapped: True where reading, the spiking and the ANN partition ran side by side. A stage's seconds then hold
+            what it lost to the others on the same cores.
+        view: a clip to draw; None where none was kept.
     """
 
     video: VideoInfo
@@ -155,6 +242,11 @@ class Trace:
     spiking: tuple[SpikingLayerCounts, ...]
     dense: tuple[NodeMacs, ...]
     stages: tuple[StageSeconds, ...]
+    reading: ReadCounts
+    first_prediction_seconds: float
+    wall_seconds: float
+    overlapped: bool = False
+    view: ClipView | None = None
 
     @property
     def clips(self) -> int:
@@ -178,5 +270,5 @@ class Trace:
 
     @property
     def seconds(self) -> float:
-        """Wall-clock seconds over all stages."""
+        """Seconds of work, over all stages: more than `wall_seconds` where stages overlapped."""
         return sum(stage.seconds for stage in self.stages)
