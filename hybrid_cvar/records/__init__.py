@@ -30,6 +30,7 @@ from hybrid_cvar.records.compile_result import (
     Quantisation,
     ResourceReport,
 )
+from hybrid_cvar.records.conventions import CONVENTIONS
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
 from hybrid_cvar.records.latency import Percentiles, clip_percentiles
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
@@ -57,6 +58,7 @@ from hybrid_cvar.records.trace import (
 from hybrid_cvar.records.training import ClassScore, EpochRow, Evaluation, Scores, TrainingRun, VideoAnswer
 
 __all__ = [
+    "CONVENTIONS",
     "FULL_MODEL",
     "STAGES",
     "STREAM_CHANNELS",
