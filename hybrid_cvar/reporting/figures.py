@@ -1,5 +1,6 @@
 """Numbers that every rendering of a report shows, derived once from a Report."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,12 +103,14 @@ class VideoSpread:
     """How a number is spread over the videos of a batch.
 
     Attributes:
+        key: its name in the JSON report.
         name: what it is.
         unit: `J` or `s`.
         provenance: where it comes from.
         videos: its spread, in `unit`.
     """
 
+    key: str
     name: str
     unit: str
     provenance: Provenance
@@ -140,9 +143,7 @@ def pace(trace: Trace) -> Pace:
 
 def stage_latencies(trace: Trace) -> tuple[StageLatency, ...]:
     """A stage's time and its percentiles over the clips, stage by stage (measured)."""
-    return tuple(
-        StageLatency(stage.stage, float(stage.seconds), _spread(stage.clip_seconds)) for stage in trace.stages
-    )
+    return tuple(StageLatency(stage.stage, float(stage.seconds), _spread(stage.clip_seconds)) for stage in trace.stages)
 
 
 def clip_latency(trace: Trace) -> Percentiles | None:
@@ -156,12 +157,30 @@ def video_spreads(reports: Sequence[Report]) -> tuple[VideoSpread, ...]:
     """Energy and time a video, and wall-clock time a clip, over a batch of at least one video."""
     traces = [report.trace for report in reports]
     rows = (
-        ("energy a video", "J", Provenance.MODELLED, [report.energy.total_joules for report in reports]),
-        ("time a video", "s", Provenance.MEASURED, [trace.wall_seconds for trace in traces]),
-        ("time a clip", "s", Provenance.MEASURED, [trace.wall_seconds / trace.clips for trace in traces]),
-        ("first prediction", "s", Provenance.MEASURED, [trace.first_prediction_seconds for trace in traces]),
+        (
+            "energy_joules",
+            "energy a video",
+            "J",
+            Provenance.MODELLED,
+            [report.energy.total_joules for report in reports],
+        ),
+        ("seconds", "time a video", "s", Provenance.MEASURED, [trace.wall_seconds for trace in traces]),
+        (
+            "seconds_per_clip",
+            "time a clip",
+            "s",
+            Provenance.MEASURED,
+            [trace.wall_seconds / trace.clips for trace in traces],
+        ),
+        (
+            "first_prediction_seconds",
+            "first prediction",
+            "s",
+            Provenance.MEASURED,
+            [trace.first_prediction_seconds for trace in traces],
+        ),
     )
-    return tuple(VideoSpread(name, unit, mark, clip_percentiles(values)) for name, unit, mark, values in rows)
+    return tuple(VideoSpread(key, name, unit, mark, clip_percentiles(values)) for key, name, unit, mark, values in rows)
 
 
 def step_rates(layer: SpikingLayerCounts) -> tuple[float, ...]:
@@ -176,7 +195,8 @@ def _same_clips(stages: Sequence[StageSeconds], clips: int) -> bool:
 
 
 def _spread(seconds: Sequence[float]) -> Percentiles | None:
-    return clip_percentiles(seconds) if seconds else None
+    """None where there is no time, or one that is no number, which whoever writes the total refuses."""
+    return clip_percentiles(seconds) if seconds and all(map(math.isfinite, seconds)) else None
 
 
 def partition_joules(energy: EnergyEstimate, partition: str) -> float:

@@ -1,20 +1,24 @@
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hybrid_cvar.energy import estimate_energy, load_profile
 from hybrid_cvar.records import (
     ChipFit,
     ChipLatency,
     ClipView,
     CoreBounds,
+    EnergyEstimate,
+    EnergyTerm,
     Finding,
+    GopStructure,
     LayerLatency,
     LayerResources,
     NodeMacs,
     ParityRow,
+    PricedConstant,
     ReadCounts,
     Report,
     ResourceReport,
@@ -31,7 +35,7 @@ LABELS = ("push", "pull", "sit down", "stand up", "wave", "jump", "turn left", "
 def by_step(total: int, steps: int = 11) -> tuple[int, ...]:
     """Whole numbers that rise from step to step and add up to a total."""
     edges = [total * i * (i + 9) // (steps * (steps + 9)) for i in range(steps + 1)]
-    return tuple(after - before for before, after in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(after - before for before, after in itertools.pairwise(edges))
 
 
 def make_layer(stream: str, layer: int, clips: int, events_in: int, rate: float) -> SpikingLayerCounts:
@@ -76,6 +80,27 @@ def make_view(size: int = 112) -> ClipView:
     return ClipView(0, iframe, motion, residual, ("motion", "residual"), (readout, readout[::-1] // 3))
 
 
+def price(trace: Trace) -> EnergyEstimate:
+    """The paper's model: 0.9 pJ an accumulate, 4.6 pJ a multiply-accumulate."""
+    terms = [EnergyTerm(layer.name, "spiking", "AC", layer.synaptic_operations, 0.9) for layer in trace.spiking]
+    for operator in dict.fromkeys(node.op_type for node in trace.dense):
+        macs = trace.clips * sum(node.macs for node in trace.dense if node.op_type == operator)
+        terms.append(EnergyTerm(operator, "dense", "MAC", macs, 4.6))
+    source = "Horowitz, ISSCC 2014"
+    return EnergyEstimate(
+        profile="paper-45nm",
+        description="the paper's model: arithmetic alone, 45 nm, FP32",
+        source=source,
+        strict=False,
+        terms=tuple(terms),
+        constants=(
+            PricedConstant("AC", "spiking", 0.9, None, "45 nm, 0.9 V, FP32 add", source),
+            PricedConstant("MAC", "dense", 4.6, None, "45 nm, 0.9 V, FP32 multiply and add", source),
+        ),
+        not_priced=("DRAM", "the host-chip boundary", "static power"),
+    )
+
+
 def make_resources() -> ResourceReport:
     names = ("motion.0", "motion.1", "residual.0", "residual.1")
     return ResourceReport(
@@ -93,14 +118,21 @@ def make_resources() -> ResourceReport:
                 chips_at_least=2,
                 cores_tiled=256,
                 chips_tiled=2,
-                violations=(
-                    Finding("Loihi 1", "2 chips", "a stream fits one chip", "use a larger stride"),
-                ),
+                violations=(Finding("Loihi 1", "2 chips", "a stream fits one chip", "use a larger stride"),),
                 not_checked=("routing between chips",),
                 sources=("Davies et al., IEEE Micro 2018",),
             ),
-            ChipFit("Loihi 2", tuple(CoreBounds(name, 13, "state", None, None, "") for name in names), 52, 1, None,
-                    None, (), ("axon tables",), ("Intel, 2021",)),
+            ChipFit(
+                "Loihi 2",
+                tuple(CoreBounds(name, 13, "state", None, None, "") for name in names),
+                52,
+                1,
+                None,
+                None,
+                (),
+                ("axon tables",),
+                ("Intel, 2021",),
+            ),
         ),
         assumptions=("weights are shared within a core",),
     )
@@ -155,6 +187,7 @@ def make_trace() -> Callable[..., Trace]:
                 duration_seconds=12.4,
                 transcoded=True,
                 reason="H.264 with B-frames",
+                structure=GopStructure(12, 18, 42, 30.5, 12, 120, 240, 2, 0),
             ),
             model="hybrid-small",
             trained=True,
@@ -188,7 +221,9 @@ def make_trace() -> Callable[..., Trace]:
                     ("dense", 0.702),
                 )
             ),
-            reading=ReadCounts(frames_decoded=31 * clips, motion_vectors=14_000 * clips, accumulated_pixels=957_440 * clips),
+            reading=ReadCounts(
+                frames_decoded=31 * clips, motion_vectors=14_000 * clips, accumulated_pixels=957_440 * clips
+            ),
             first_prediction_seconds=0.461,
             wall_seconds=2.31,
             overlapped=True,
@@ -209,7 +244,7 @@ def make_report(make_trace: Callable[..., Trace]) -> Callable[..., Report]:
         trace = make_trace(clips, **changes)
         if path is not None:
             trace = replace(trace, video=replace(trace.video, path=path))
-        report = build_report(trace, estimate_energy(trace, load_profile()), top=top, notices=notices)
+        report = build_report(trace, price(trace), top=top, notices=notices)
         return replace(report, resources=make_resources(), parity=make_parity(), chip_latency=make_chip_latency())
 
     return make
