@@ -1,8 +1,9 @@
 """The HTML report of a run: one page that needs nothing but itself, for one video or a batch.
 
-The page loads nothing. Its plots are drawn by plotly.js, which it holds once (1.9 MB, packed); beside every plot stands a
-table, so that the page is whole without scripts. A page takes about 2.1 MB for one video and up to 150 kB for each further
-one; of more than `FULL_PICTURES` videos the pictures are small, and one takes up to 65 kB: 20 MB for 300. File names, labels and errors are a user's and are escaped, in the figures too.
+The page loads nothing. Its plots are drawn by plotly.js, which it holds once (1.9 MB, packed); beside every plot stands
+a table, so that the page is whole without scripts. It takes 2.1 MB for one video and up to 150 kB for each further one;
+of more than `FULL_PICTURES` videos the pictures are small, and one takes up to 65 kB: 20 MB for 300. File names,
+labels and errors are a user's and are escaped, in the figures too.
 """
 
 from collections.abc import Sequence
