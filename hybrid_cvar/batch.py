@@ -60,6 +60,7 @@ def run_batch(
     clips: int = 8,
     top: int = 5,
     domain: str = "auto",
+    strict: bool = False,
     observer: BatchObserver | None = None,
 ) -> BatchResult:
     """Runs every video with one runtime; a runtime that breaks is started anew for the next video.
@@ -69,11 +70,14 @@ def run_batch(
         engine: `lava` or `native`. dense: provider, threads and memory of the ANN partition; see `HybridRuntime`.
         clips: at most so many a video. top: classes to name.
         domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
+        strict: price graded input events as multiply-accumulates; see `estimate_energy`.
         observer: told of progress.
 
     Raises:
         ConfigError, MissingPartError, EngineError: the runtime cannot start at all.
     """
+    if strict:
+        profile.check_strict()
     watch = observer or BatchObserver()
     reports: list[Report] = []
     failures: list[VideoFailure] = []
@@ -91,7 +95,9 @@ def run_batch(
                     trace = runtime.run_video(
                         path, clips=clips, domain=domain, on_video=watch.on_video, on_clip=watch.on_clip
                     )
-                    report = build_report(trace, estimate_energy(trace, profile), top=top, notices=notices)
+                    report = build_report(
+                        trace, estimate_energy(trace, profile, strict=strict), top=top, notices=notices
+                    )
                 except HybridCvarError as error:
                     failures.append(VideoFailure(name, str(error)))
                     watch.on_failure(failures[-1], getattr(error, "process_traceback", ""))

@@ -53,7 +53,7 @@ class Finding:
 
 
 def examine() -> tuple[Finding, ...]:
-    """Looks at the interpreter, packages, codecs, engines, ONNX Runtime's providers, shared memory, shipped files."""
+    """Looks at the interpreter, packages, codecs, engines, providers, shared memory, shipped files."""
     return (
         _python(),
         *(_package(name, "run", required=True, remedy="pip install .") for name in BASE_PACKAGES),
@@ -64,6 +64,9 @@ def examine() -> tuple[Finding, ...]:
         _trial("motion vectors", "run", _read_sample, required=True, remedy="pip install --force-reinstall av"),
         _trial(
             "shipped bundle", "run", _run_default, required=True, remedy="pip install --force-reinstall --no-deps ."
+        ),
+        _trial(
+            "energy profiles", "run", _read_profiles, required=True, remedy="pip install --force-reinstall --no-deps ."
         ),
         _trial("Lava imports", "run --engine lava", _import_lava, required=False, remedy=INSTALL_LAVA),
         _trial("SLAYER imports", "compile", _import_slayer, required=False, remedy=INSTALL_COMPILE),
@@ -125,6 +128,12 @@ def _run_default() -> str:
     with HybridRuntime(bundle, engine="native") as runtime:
         trace = runtime.run_video(SAMPLE_VIDEO, clips=1)
     return f"{bundle.name}, answers {trace.labels[int(trace.logits.argmax())]!r} for the shipped video"
+
+
+def _read_profiles() -> str:
+    from hybrid_cvar.energy import load_profile, profile_names
+
+    return ", ".join(load_profile(name).name for name in profile_names())
 
 
 def _import_lava() -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hybrid_cvar.benchmark.results import BenchResult
 from hybrid_cvar.benchmark.spiking_material import ClipEvents, SpikingBench, no_torch
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec
+from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS
 from hybrid_cvar.neuromorphic.lava_stm import LavaForm, LavaStm
 from hybrid_cvar.records import Provenance, SpikingResult
 
@@ -81,9 +82,14 @@ def _pairs(left: SpikingResult, right: SpikingResult) -> list[tuple[NDArray[Any]
 
 
 def _counts(result: SpikingResult) -> NDArray[np.int64]:
+    """Every count of every layer, those of single steps too."""
+    by_step = ("step_events", "step_operations", "step_spikes")
     return np.array(
         [
-            [layer.events_in, layer.synaptic_operations, layer.neuron_updates, layer.spikes_out, layer.saturated_states]
+            [
+                *(getattr(layer, field) for field in COUNT_FIELDS),
+                *(value for name in by_step for value in getattr(layer, name)),
+            ]
             for layer in result.counts
         ]
     )

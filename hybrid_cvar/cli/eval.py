@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from hybrid_cvar.cli.console import hear_ctrl_c, heed_ctrl_c, one_line_errors, print_error, progress_bar, stderr
-from hybrid_cvar.cli.options import JsonOption, json_target, refuse_overlap
+from hybrid_cvar.cli.options import JsonOption, ProfileOption, json_target, refuse_overlap
 from hybrid_cvar.cli.run import Provider
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def eval_command(
     threads: Annotated[
         int, typer.Option("--threads", min=0, max=1024, help="CPU threads of the ANN partition; 0: every core.")
     ] = 0,
-    profile: Annotated[str, typer.Option("--profile", help="Energy profile: a name or a TOML file.")] = "paper-45nm",
+    profile: ProfileOption = "paper-45nm",
     json_file: JsonOption = None,
     confusion: Annotated[
         Path | None, typer.Option("--confusion", metavar="FILE", help="Draw the confusion matrix as a PNG picture.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Domain", "DomainOption", "JsonOption", "TimestepsOption", "json_target", "refuse_overlap"]
+__all__ = ["Domain", "DomainOption", "JsonOption", "ProfileOption", "TimestepsOption", "json_target", "refuse_overlap"]
 
 
 class Domain(StrEnum):
@@ -27,6 +27,14 @@ DomainOption = Annotated[
     ),
 ]
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE|-", help="Write all as JSON; - is stdout.")]
+ProfileOption = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        help="Energy profile: paper-45nm, horowitz-45nm-fp16, horowitz-45nm-int8, loihi1-davies2018, loihi1-sanafe, "
+        "or a TOML file of your own.",
+    ),
+]
 TimestepsOption = Annotated[
     int, typer.Option("--timesteps", "-t", min=1, max=4096, help="P-frames a GOP needs (T; 11 in the paper).")
 ]

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from hybrid_cvar.cli.console import hear_ctrl_c, heed_ctrl_c, one_line_errors, print_error, progress_bar, stderr
-from hybrid_cvar.cli.options import Domain, DomainOption, json_target, refuse_overlap
+from hybrid_cvar.cli.options import Domain, DomainOption, ProfileOption, json_target, refuse_overlap
 
 if TYPE_CHECKING:
     from hybrid_cvar.batch import BatchObserver
@@ -79,7 +79,15 @@ def run_command(
     ] = 8,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to name.")] = 5,
     domain: DomainOption = Domain.auto,
-    profile: Annotated[str, typer.Option("--profile", help="Energy profile: a name or a TOML file.")] = "paper-45nm",
+    profile: ProfileOption = "paper-45nm",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Price graded input events of first spiking layers as multiply-accumulates, not as accumulates as the "
+            "paper does.",
+        ),
+    ] = False,
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE|-", help="Write all numbers as JSON; - is stdout.")
     ] = None,
@@ -112,6 +120,7 @@ def run_command(
         refuse_overlap([Path(path) for path in paths], outputs)
         for path in outputs:
             check_writable(path)
+        prices = load_profile(profile)
         compiled = load_bundle(bundle or assets.DEFAULT_BUNDLE)
         dense = SessionSettings(
             provider=provider.value if provider else default_provider(compiled.precision), threads=threads, arena=arena
@@ -120,12 +129,13 @@ def run_command(
             result = run_batch(
                 paths,
                 compiled,
-                load_profile(profile),
+                prices,
                 engine=engine.value,
                 dense=dense,
                 clips=clips,
                 top=top,
                 domain=domain.value,
+                strict=strict,
                 observer=display.observer,
             )
         if len(paths) > 1:

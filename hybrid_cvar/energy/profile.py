@@ -1,55 +1,38 @@
-"""Energy profiles: TOML files whose every constant has a value, a unit, conditions and a source.
+"""An energy profile: the constants of one energy model, each with a value, a unit, conditions and a source.
 
-    name = "..."
-    description = "..."
-    not_priced = ["...", ...]           what the profile leaves out, in words; at least one entry
-
-    [constants.mac]                     one multiply-accumulate
-    value = 4.6                         finite, not negative
-    unit = "pJ"                         fJ, pJ or nJ
-    conditions = "..."                  technology, number format, what is included
-    source = "..."                      the publication
-
-    [constants.ac]                      one accumulate, same keys
-
-Nothing has a default and unknown keys are refused, so a misspelt constant can never be priced by accident.
+A profile is one file, and nothing is taken from another. Which of a spiking layer's counters a constant is multiplied
+with is part of it: the same work is counted in several ways (accumulates with or without stored zeros, say).
 """
 
 import math
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
+from typing import Any
 
+from hybrid_cvar.energy.counters import COUNTERS, OPERATION_COUNTERS
 from hybrid_cvar.errors import ConfigError
 
-__all__ = ["EnergyConstant", "EnergyProfile", "load_profile", "profile_names"]
+__all__ = ["ENERGY_UNITS", "TIME_UNITS", "Chip", "EnergyConstant", "EnergyProfile", "Quantity"]
 
-_PICOJOULES = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
-_PROFILE_KEYS = ("name", "description", "not_priced", "constants")
-_CONSTANTS = ("mac", "ac")
-_CONSTANT_KEYS = ("value", "unit", "conditions", "source")
+ENERGY_UNITS = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
+"""In picojoules."""
+TIME_UNITS = {"ps": 1e-3, "ns": 1.0, "us": 1e3}
+"""In nanoseconds."""
 
 
 @dataclass(frozen=True)
-class EnergyConstant:
-    """Energy of one operation.
+class Quantity:
+    """A value and its unit.
 
     Attributes:
-        value: energy an operation, in `unit`; finite, not negative.
-        unit: `fJ`, `pJ` or `nJ`.
-        conditions: technology, number format, what is included.
-        source: the publication it comes from.
+        value: finite, not negative.
+        unit: `fJ`, `pJ` or `nJ`; or `ps`, `ns` or `us`.
 
     Raises:
-        ConfigError: a field is out of its range.
+        ConfigError: the value is not finite or negative, or the unit is unknown.
     """
 
     value: float
     unit: str
-    conditions: str
-    source: str
 
     def __post_init__(self) -> None:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
@@ -58,15 +41,115 @@ class EnergyConstant:
             raise ConfigError(
                 f"value = {self.value!r}", "must be finite and not negative", "give the constant its source states"
             )
-        if not isinstance(self.unit, str) or self.unit not in _PICOJOULES:
-            raise ConfigError(f"unit = {self.unit!r}", f"must be one of {', '.join(_PICOJOULES)}", "convert the value")
-        for name in ("conditions", "source"):
-            _check_text(name, getattr(self, name))
+        _check_unit(self.unit, {**ENERGY_UNITS, **TIME_UNITS})
+
+    @property
+    def picojoules(self) -> float:
+        """As energy; ConfigError if it is a time."""
+        _check_unit(self.unit, ENERGY_UNITS)
+        return self.value * ENERGY_UNITS[self.unit]
+
+    @property
+    def nanoseconds(self) -> float:
+        """As time; ConfigError if it is an energy."""
+        _check_unit(self.unit, TIME_UNITS)
+        return self.value * TIME_UNITS[self.unit]
+
+
+@dataclass(frozen=True)
+class EnergyConstant:
+    """What one operation takes.
+
+    Attributes:
+        operation: what is priced, in words: `MAC`, `AC`, `synaptic operation`, ...
+        counted_from: one of `COUNTERS`; empty for the ANN's multiply-accumulates, which are counted from the graph.
+        energy: of one operation.
+        time: of one operation; None where no source states it.
+        conditions: technology, number format, what is included, why it is counted so.
+        source: the publication it comes from.
+
+    Raises:
+        ConfigError: a field is out of its range.
+    """
+
+    operation: str
+    counted_from: str
+    energy: Quantity
+    conditions: str
+    source: str
+    time: Quantity | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("operation", "conditions", "source"):
+            check_text(name, getattr(self, name))
+        if not isinstance(self.counted_from, str) or self.counted_from not in {*COUNTERS, ""}:
+            raise ConfigError(
+                f"counted_from = {self.counted_from!r}",
+                f"must be one of {', '.join(COUNTERS)}",
+                "choose the counter that the source's operation means",
+            )
+        for name, quantity, units in (("energy", self.energy, ENERGY_UNITS), ("time", self.time, TIME_UNITS)):
+            if quantity is not None:
+                try:
+                    _check_unit(quantity.unit, units)
+                except ConfigError as error:
+                    raise ConfigError(f"{name}.{error.found}", error.rule, error.remedy) from error
 
     @property
     def picojoules(self) -> float:
         """Energy an operation, pJ."""
-        return self.value * _PICOJOULES[self.unit]
+        return self.energy.picojoules
+
+    @property
+    def nanoseconds(self) -> float | None:
+        """Time an operation, ns; None where no source states it."""
+        return None if self.time is None else self.time.nanoseconds
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A neuromorphic chip whose steps end with a barrier.
+
+    Attributes:
+        name: as `ChipFit.chip` calls it.
+        cores_a_tile: neuron cores that share a router.
+        barrier: (tiles, time of one barrier over so many), in rising order; at least one.
+        conditions: what the times hold for.
+        source: the publication.
+
+    Raises:
+        ConfigError: a field is out of its range.
+    """
+
+    name: str
+    cores_a_tile: int
+    barrier: tuple[tuple[int, Quantity], ...]
+    conditions: str
+    source: str
+
+    def __post_init__(self) -> None:
+        for name in ("name", "conditions", "source"):
+            check_text(name, getattr(self, name))
+        tiles = [count for count, _ in self.barrier]
+        for name, count in (("cores_a_tile", self.cores_a_tile), *(("tiles", count) for count in tiles)):
+            if type(count) is not int or count < 1:
+                raise ConfigError(f"{name} = {count!r}", "must be a whole number, at least 1", "give the source's")
+        if not tiles or tiles != sorted(set(tiles)):
+            raise ConfigError(
+                f"barrier is for {tiles} tiles", "must be for one or more numbers of tiles, in rising order", "sort it"
+            )
+        for _, time in self.barrier:
+            _check_unit(time.unit, TIME_UNITS)
+
+    def barrier_nanoseconds(self, tiles: int) -> float:
+        """Of the smallest sourced number of tiles that is not less; of the largest there is where none is."""
+        found = [time for count, time in self.barrier if count >= tiles] or [self.barrier[-1][1]]
+        return found[0].nanoseconds
+
+    @property
+    def largest_tiles(self) -> int:
+        """Tiles up to which barriers have a source."""
+        return self.barrier[-1][0]
 
 
 @dataclass(frozen=True)
@@ -76,125 +159,107 @@ class EnergyProfile:
     Attributes:
         name: short name, used to ask for it.
         description: the model in one line.
-        mac: energy of a multiply-accumulate.
-        ac: energy of an accumulate.
+        spiking: constants of a spiking layer; at least one, of different operations.
+        mac: of a multiply-accumulate of the ANN partition.
         not_priced: what the model leaves out, in words; at least one entry.
+        graded_mac: with `strict`, takes the place of the constants that count synaptic operations in layers whose
+            input events carry a value; None where there is no such constant, and `strict` is refused.
+        not_priced_unless_strict: what it leaves out besides, unless `strict`, in words.
+        notice: what differs between the two partitions' constants, in words; must be there if their sources differ.
+        chip: gives the time on a chip; None where there is none.
 
     Raises:
-        ConfigError: a field is empty or of the wrong kind.
+        ConfigError: a field is empty or of the wrong kind, or parts do not fit together.
     """
 
     name: str
     description: str
+    spiking: tuple[EnergyConstant, ...]
     mac: EnergyConstant
-    ac: EnergyConstant
     not_priced: tuple[str, ...]
+    graded_mac: EnergyConstant | None = None
+    not_priced_unless_strict: tuple[str, ...] = ()
+    notice: str = ""
+    chip: Chip | None = None
 
     def __post_init__(self) -> None:
-        _check_text("name", self.name)
-        _check_text("description", self.description)
+        check_text("name", self.name)
+        check_text("description", self.description)
+        if not self.spiking:
+            raise ConfigError("spiking = []", "must price at least one operation", "add a [[spiking]] table")
+        operations = [constant.operation for constant in self.spiking]
+        twice = next((name for name in operations if operations.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"operation {twice!r} is priced twice", "every operation has one constant", "rename one")
+        for constant in (*self.spiking, *([self.graded_mac] if self.graded_mac else [])):
+            if not constant.counted_from:
+                raise ConfigError(
+                    f"counted_from of {constant.operation!r} = ''",
+                    f"must be one of {', '.join(COUNTERS)}",
+                    "fill it in",
+                )
         if not self.not_priced:
             raise ConfigError("not_priced = []", "must name what the profile leaves out", "add at least one entry")
-        for entry in self.not_priced:
-            _check_text("an entry of not_priced", entry)
+        for name in ("not_priced", "not_priced_unless_strict"):
+            for entry in getattr(self, name):
+                check_text(f"an entry of {name}", entry)
+        if self.not_priced_unless_strict and self.graded_mac is None:
+            raise ConfigError(
+                "not_priced_unless_strict without graded_mac", "strict needs that constant", "add [graded_mac]"
+            )
+        if self.notice != "" or {constant.source for constant in self.spiking} != {self.mac.source}:
+            check_text("notice (the constants of both partitions have different sources)", self.notice)
+        if self.chip is not None and all(constant.time is None for constant in self.spiking):
+            raise ConfigError(
+                "[chip] without a time in [[spiking]]", "a step's time is made of operations' times", "add them"
+            )
+
+    @property
+    def constants(self) -> tuple[EnergyConstant, ...]:
+        """All of them: spiking, graded, dense."""
+        return (*self.spiking, *([self.graded_mac] if self.graded_mac else []), self.mac)
 
     @property
     def source(self) -> str:
         """Where the constants come from; each source once."""
-        return "; ".join(dict.fromkeys((self.mac.source, self.ac.source)))
+        return "; ".join(dict.fromkeys(constant.source for constant in self.constants))
+
+    def check_strict(self) -> None:
+        """Raises ConfigError if graded events cannot be priced as multiply-accumulates."""
+        if self.graded_mac is None:
+            raise ConfigError(
+                f"strict with the energy profile {self.name}",
+                "it has no constant for the multiply-accumulate of a graded input event (no [graded_mac]: its source "
+                "states none, or its chip's spikes carry no value)",
+                "leave strict out, or choose a profile that has one, as paper-45nm",
+            )
+
+    def constants_for(self, *, graded_input: bool, strict: bool) -> tuple[EnergyConstant, ...]:
+        """The constants of one spiking layer.
+
+        Args:
+            graded_input: whether its input events carry a value.
+            strict: price those as multiply-accumulates.
+
+        Raises:
+            ConfigError: as of `check_strict`.
+        """
+        if not (graded_input and strict):
+            return self.spiking
+        self.check_strict()
+        rest = (constant for constant in self.spiking if constant.counted_from not in OPERATION_COUNTERS)
+        return (*([self.graded_mac] if self.graded_mac else []), *rest)
 
 
-def profile_names() -> tuple[str, ...]:
-    """Names of the profiles that come with the package, sorted."""
-    folder = resources.files("hybrid_cvar.energy").joinpath("profiles")
-    return tuple(sorted(Path(f.name).stem for f in folder.iterdir() if f.name.endswith(".toml")))
-
-
-def load_profile(name_or_path: str = "paper-45nm") -> EnergyProfile:
-    """Reads a profile.
-
-    Args:
-        name_or_path: one of `profile_names()`, or the path of a TOML file.
-
-    Raises:
-        ConfigError: the profile is unknown, cannot be read, or a constant of it is missing or out of its range.
-    """
-    known = profile_names()
-    if name_or_path in known:
-        file = resources.files("hybrid_cvar.energy").joinpath("profiles", f"{name_or_path}.toml")
-        return _parse(file.read_bytes(), name_or_path)
-    path = Path(name_or_path)
-    if path.suffix != ".toml" and not path.is_file():
-        raise ConfigError(
-            f"unknown energy profile {name_or_path!r}",
-            f"the known ones are {', '.join(known)}",
-            "choose one of them, or give the path of a .toml file",
-        )
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"energy profile {name_or_path}: {error.strerror}",
-            "must be a file that can be read",
-            f"check the path, or choose one of {', '.join(known)}",
-        ) from error
-    return _parse(content, name_or_path)
-
-
-def _parse(content: bytes, where: str) -> EnergyProfile:
-    try:
-        table = tomllib.loads(content.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"energy profile {where}: {error}", "must be valid TOML in UTF-8", "mend the file") from error
-    try:
-        _check_keys("the profile", table, _PROFILE_KEYS)
-        constants = _table("constants", table["constants"])
-        _check_keys("constants", constants, _CONSTANTS)
-        entries = table["not_priced"]
-        if not isinstance(entries, list):
-            raise ConfigError(f"not_priced = {entries!r}", "must be a list of texts", 'write ["...", "..."]')
-        return EnergyProfile(
-            name=table["name"],
-            description=table["description"],
-            mac=_constant("mac", constants["mac"]),
-            ac=_constant("ac", constants["ac"]),
-            not_priced=tuple(entries),
-        )
-    except ConfigError as error:
-        raise ConfigError(f"energy profile {where}: {error.found}", error.rule, error.remedy) from error
-
-
-def _constant(name: str, value: object) -> EnergyConstant:
-    table = _table(f"constants.{name}", value)
-    _check_keys(f"constants.{name}", table, _CONSTANT_KEYS)
-    try:
-        return EnergyConstant(**table)  # type: ignore[arg-type]
-    except ConfigError as error:
-        raise ConfigError(f"constants.{name}.{error.found}", error.rule, error.remedy) from error
-
-
-def _table(name: str, value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigError(f"{name} = {value!r}", "must be a table", f"write it as [{name}]")
-    return value
-
-
-def _check_keys(name: str, table: Mapping[str, object], keys: tuple[str, ...]) -> None:
-    missing = [key for key in keys if key not in table]
-    if missing:
-        raise ConfigError(f"{name} has no {', '.join(missing)}", f"must hold {', '.join(keys)}", "add what is missing")
-    unknown = [key for key in table if key not in keys]
-    if unknown:
-        raise ConfigError(
-            f"{name} holds {', '.join(map(repr, unknown))}",
-            f"may hold only {', '.join(keys)}",
-            "remove it or correct its spelling",
-        )
-
-
-def _check_text(name: str, value: object) -> None:
+def check_text(name: str, value: object) -> None:
+    """Raises ConfigError unless it is a text that says something."""
     if not isinstance(value, str) or not value.strip():
         raise ConfigError(f"{name} = {value!r}", "must be a text that is not empty", "fill it in")
+
+
+def _check_unit(unit: Any, units: dict[str, float]) -> None:
+    if not isinstance(unit, str) or unit not in units:
+        raise ConfigError(f"unit = {unit!r}", f"must be one of {', '.join(units)}", "convert the value")
 
 
 def _is_finite(value: float) -> bool:

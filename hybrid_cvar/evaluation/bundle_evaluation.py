@@ -65,7 +65,7 @@ def evaluate_bundle(
         precision=bundle.precision,
         labels=bundle.labels,
         profile=profile.name,
-        constants=(profile.ac.picojoules, profile.mac.picojoules),
+        constants=tuple(constant.picojoules for constant in (*profile.spiking, profile.mac)),
     )
     return evaluate_videos(
         subject,

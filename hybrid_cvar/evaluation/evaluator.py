@@ -31,7 +31,7 @@ class Subject:
 
     Attributes:
         model, source, sha256, engine, provider, precision, labels, profile: as in `Evaluation`.
-        constants: picojoules an accumulate and a multiply-accumulate of the energy profile; none where nothing is
+        constants: picojoules of the energy profile's operations, the multiply-accumulate last; none where nothing is
             priced.
     """
 

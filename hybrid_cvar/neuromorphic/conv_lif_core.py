@@ -1,18 +1,17 @@
 """State and counters of one running ConvLIF layer; shared by the native engine and the Lava models."""
 
 import math
+import time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS
 from hybrid_cvar.neuromorphic.kernel_tables import WORD, KernelTables, aligned_zeros, padded_row
 from hybrid_cvar.neuromorphic.kernels import GATHER_COST, run_steps
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
 
-__all__ = ["ALWAYS_GATHER", "ALWAYS_SCATTER", "COUNT_FIELDS", "ConvLifCore", "compile_neuron_kernels"]
-
-COUNT_FIELDS = ("events_in", "synaptic_operations", "neuron_updates", "spikes_out", "saturated_states")
-"""What `ConvLifCore.counts` holds, in order."""
+__all__ = ["ALWAYS_GATHER", "ALWAYS_SCATTER", "ConvLifCore", "compile_neuron_kernels"]
 
 ALWAYS_SCATTER, ALWAYS_GATHER = math.inf, 0.0
 """Values of `gather_cost` that leave no choice."""
@@ -27,7 +26,7 @@ class ConvLifCore:
 
     Attributes:
         membrane: int32 (h, w, C_out), u after the last step; may be replaced by an array of that shape.
-        counts: int64 (5,), `COUNT_FIELDS`, since `clear`.
+        nanoseconds: wall-clock time that `run` took, since `clear`.
         choices: int64 (2,), input rows scattered and gathered, since `clear`.
     """
 
@@ -43,14 +42,21 @@ class ConvLifCore:
         self._positions = np.zeros((0, 0, 0), dtype=np.uint32)
         self._values = np.zeros((0, 0, 0), dtype=np.float32)
         self.membrane = np.zeros(spec.output_shape, dtype=np.int32)
-        self.counts = np.zeros(len(COUNT_FIELDS), dtype=np.int64)
+        self.nanoseconds = 0
+        self._counted = [np.zeros((0, len(COUNT_FIELDS)), dtype=np.int64)]
         self.choices = np.zeros(2, dtype=np.int64)
 
     def clear(self) -> None:
         """Clears membrane and counters: the start of a clip (spec.md, C1)."""
         self.membrane[:] = 0
-        self.counts[:] = 0
+        self.nanoseconds = 0
+        del self._counted[1:]
         self.choices[:] = 0
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """int64 (T, 7), `COUNT_FIELDS` of every step since `clear`."""
+        return np.concatenate(self._counted)
 
     def run(self, events: NDArray[np.int8]) -> NDArray[np.int8]:
         """Runs the steps of `events`.
@@ -61,6 +67,7 @@ class ConvLifCore:
         Returns:
             int8 (T, h, w, C_out), o of every step.
         """
+        begin = time.perf_counter_ns()
         steps = len(events)
         width, channels = self._input_shape[1:]
         out_h, out_w, outputs = self._output_shape
@@ -69,13 +76,15 @@ class ConvLifCore:
         if len(self._positions) < steps:
             room = (steps, self._kernel_h, rows.shape[-1] + WORD)
             self._positions, self._values = np.zeros(room, dtype=np.uint32), np.zeros(room, dtype=np.float32)
+        counts = np.zeros((steps, len(COUNT_FIELDS)), dtype=np.int64)
+        self._counted.append(counts)
         tables = self._tables
         run_steps(
             rows.view(np.uint64),
             rows,
             spikes,
             self.membrane.reshape(out_h, out_w * outputs),
-            self.counts,
+            counts,
             self.choices,
             self._geometry,
             self._hard_reset,
@@ -99,7 +108,9 @@ class ConvLifCore:
             tables.levels,
             tables.keeps,
         )
-        return spikes[:, :, : out_w * outputs].reshape(steps, out_h, out_w, outputs)
+        sent = spikes[:, :, : out_w * outputs].reshape(steps, out_h, out_w, outputs)
+        self.nanoseconds += time.perf_counter_ns() - begin
+        return sent
 
 
 def _padded(rows: NDArray[np.int8], size: int) -> NDArray[np.int8]:

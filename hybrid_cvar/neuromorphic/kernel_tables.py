@@ -46,7 +46,8 @@ class KernelTables:
         taps: kw * C_in.
         sums_size, sums_left: elements of the sums, and those before the row's first output.
         inputs_size, inputs_left: elements of a padded float row, and those before its first input.
-        reach: int32 (classes, W * C_in), non-zero weights that an event of a row of that class meets.
+        reach: uint64 (classes, W * C_in), weights that an event of a row of that class meets: those that are not
+            zero in the lower 32 bits, all of them in the upper.
         row_class: int32 (H,), the class of an input row.
         unused_rows: int32, input rows that no output reads.
         levels: int32 (w * C_out,), theta << 6. keeps: int16 (w * C_out,), 4096 - d.
@@ -63,7 +64,7 @@ class KernelTables:
     sums_left: int
     inputs_size: int
     inputs_left: int
-    reach: NDArray[np.int32]
+    reach: NDArray[np.uint64]
     row_class: NDArray[np.int32]
     unused_rows: NDArray[np.int32]
     levels: NDArray[np.int32]
@@ -143,17 +144,17 @@ def _rows_read(spec: ConvLifSpec) -> NDArray[np.bool_]:
     return read
 
 
-def _reach(spec: ConvLifSpec) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Non-zero weights that an event meets: (classes, W * C_in), and every input row's class."""
+def _reach(spec: ConvLifSpec) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
+    """Weights that an event meets, as `reach` holds them: (classes, W * C_in), and every input row's class."""
     width, channels = spec.input_shape[1:]
-    kernel_h, kernel_w = spec.weight.shape[2:]
-    nonzero = np.count_nonzero(spec.weight, axis=0)
-    of_row = np.zeros((kernel_h, width, channels), dtype=np.int32)
+    outputs, _, kernel_h, kernel_w = spec.weight.shape
+    met = np.count_nonzero(spec.weight, axis=0).astype(np.uint64) + np.uint64(outputs << 32)
+    of_row = np.zeros((kernel_h, width, channels), dtype=np.uint64)
     for kx in range(kernel_w):
         columns = np.arange(width) + spec.padding[1] - kx
-        outputs = columns // spec.stride[1]
-        met = (columns % spec.stride[1] == 0) & (outputs >= 0) & (outputs < spec.output_shape[1])
-        of_row[:, met] += nonzero[:, :, kx].T[:, None].astype(np.int32)
+        pixels = columns // spec.stride[1]
+        exists = (columns % spec.stride[1] == 0) & (pixels >= 0) & (pixels < spec.output_shape[1])
+        of_row[:, exists] += met[:, :, kx].T[:, None]
     classes, row_class = np.unique(_rows_read(spec), axis=0, return_inverse=True)
-    reach = np.einsum("rk,kwc->rwc", classes.astype(np.int32), of_row, dtype=np.int32)
+    reach = np.einsum("rk,kwc->rwc", classes.astype(np.uint64), of_row, dtype=np.uint64)
     return np.ascontiguousarray(reach.reshape(len(classes), -1)), row_class.reshape(-1).astype(np.int32)

@@ -18,6 +18,9 @@ __all__ = ["GATHER_COST", "run_steps"]
 GATHER_COST = 0.3
 """Time of one vector of sixteen products in `_gather_row`, in times of one in `_scatter_row` (measured: the crossover
 plot of the spiking benchmark)."""
+SUMMED_AT_ONCE = 1023
+"""Events whose reaches are added up before they are unpacked: an event meets at most 2**22 weights, so that either half
+stays below 2**32."""
 
 
 @compiled
@@ -35,6 +38,19 @@ def _list_events(
                 values[count] = value
                 count += uint64(value != 0)
     return int(count)
+
+
+@compiled
+def _add_reaches(positions: NDArray[np.uint32], count: int, reach: NDArray[np.uint64]) -> tuple[int, int]:
+    """Weights that a row's events meet: (the non-zero ones, all of them)."""
+    nonzero = stored = 0
+    for begin in range(0, count, SUMMED_AT_ONCE):
+        both = uint64(0)
+        for event in range(uint64(begin), uint64(min(begin + SUMMED_AT_ONCE, count))):
+            both += reach[positions[event]]
+        nonzero += int(both & uint64(2**32 - 1))
+        stored += int(both >> uint64(32))
+    return nonzero, stored
 
 
 @compiled
@@ -94,14 +110,14 @@ def _integrate_row(
     sums: NDArray[np.float32],
     levels: NDArray[np.int32],
     keeps: NDArray[np.int16],
-) -> int:
-    """N2 to N5: decay, integrate, reset, clip; returns how many were clipped.
+) -> tuple[int, int]:
+    """N2 to N5: decay, integrate, reset, clip; returns how many were active and how many clipped.
 
     A neuron whose membrane stands above its level has fired in the step before (N6): no spike need be kept. After a
     hard reset none does. The decay is split at bit 12 to stay within 32 bits.
     """
     limit = int32(2**23 - 1)
-    clipped = int32(0)
+    active = clipped = int32(0)
     for i in range(uint64(membrane.size)):
         before = membrane[i]
         level = levels[i]
@@ -115,8 +131,9 @@ def _integrate_row(
         value = int32(value - (level if before > level else int32(0)))
         bounded = min(max(value, int32(-limit)), limit)
         clipped = int32(clipped + (int32(1) if bounded != value else int32(0)))
+        active = int32(active + (int32(1) if (before | bounded) != 0 else int32(0)))
         membrane[i] = bounded
-    return int(clipped)
+    return int(active), int(clipped)
 
 
 @compiled
@@ -159,7 +176,7 @@ def run_steps(
     inputs_left: int,
     positions: NDArray[np.uint32],
     values: NDArray[np.float32],
-    reach: NDArray[np.int32],
+    reach: NDArray[np.uint64],
     row_class: NDArray[np.int32],
     unused_rows: NDArray[np.int32],
     levels: NDArray[np.int32],
@@ -172,7 +189,7 @@ def run_steps(
         events: int8 (T, H, bytes), W * C_in of them, then zeros.
         spikes: int8 (T, h, bytes'), o of every step out.
         membrane: int32 (h, w * C_out), u in and out.
-        counts: int64 (5,), `COUNT_FIELDS`, added to.
+        counts: int64 (T, 7), `COUNT_FIELDS` of every step, added to.
         choices: int64 (2,), input rows scattered and gathered, added to; rows without an event are not counted.
         geometry: stride and padding, vertical; horizontal stride in inputs (pixels x C_in); outputs a pixel.
         hard_reset: clear at once instead of subtracting a step later.
@@ -190,7 +207,6 @@ def run_steps(
     scatter_event_cost = scatter_lanes // LANES
     in_slot = np.full(kernel_h, -1, dtype=np.int64)
     listed = np.zeros((steps, kernel_h), dtype=np.int64)
-    events_in = accumulates = fired = clipped = 0
     for y in range(out_h):
         first = y * stride - padding
         for ky in range(kernel_h):
@@ -202,9 +218,10 @@ def run_steps(
                 for t in range(steps):
                     count = _list_events(words[t, row], events[t, row], positions[t, slot], values[t, slot])
                     listed[t, slot] = count
-                    events_in += count
-                    for event in range(count):
-                        accumulates += met[positions[t, slot, event]]
+                    nonzero, stored = _add_reaches(positions[t, slot], count, met)
+                    counts[t, 0] += count
+                    counts[t, 1] += nonzero
+                    counts[t, 2] += stored
         for t in range(steps):
             sums[:] = float32(0)
             for ky in range(kernel_h):
@@ -243,14 +260,12 @@ def run_steps(
                         sums,
                         sums_left,
                     )
-            clipped += _integrate_row(membrane[y], sums[sums_left : sums_left + out_size], levels, keeps)
-            fired += _fire_row(membrane[y], levels, hard_reset, spikes[t, y, :out_size])
+            active, clipped = _integrate_row(membrane[y], sums[sums_left : sums_left + out_size], levels, keeps)
+            counts[t, 3] += out_size
+            counts[t, 4] += active
+            counts[t, 5] += _fire_row(membrane[y], levels, hard_reset, spikes[t, y, :out_size])
+            counts[t, 6] += clipped
     for unused in range(unused_rows.size):
         row = unused_rows[unused]
         for t in range(steps):
-            events_in += _list_events(words[t, row], events[t, row], positions[t, 0], values[t, 0])
-    counts[0] += events_in
-    counts[1] += accumulates
-    counts[2] += steps * membrane.size
-    counts[3] += fired
-    counts[4] += clipped
+            counts[t, 0] += _list_events(words[t, row], events[t, row], positions[t, 0], values[t, 0])

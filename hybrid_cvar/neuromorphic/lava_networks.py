@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_cvar.neuromorphic.counting import all_layers, busiest_stream_seconds, layer_counts, unpack_counts
 from hybrid_cvar.neuromorphic.lava_runtime import LavaRuntime
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec, StreamSpec
-from hybrid_cvar.neuromorphic.native_stm import all_layers, layer_counts
 from hybrid_cvar.records import SpikingLayerCounts, SpikingResult
 
 __all__ = ["LayerNetwork", "StreamNetwork"]
@@ -57,9 +57,9 @@ class StreamNetwork:
     def receive(self, runtime: LavaRuntime, deadline: float) -> SpikingResult:
         """Waits for a clip's read-out; `deadline` in time.monotonic seconds."""
         readouts = tuple(runtime.receive(process.membrane_out, deadline) for process in self._streams)
-        counts = layer_counts(self._spec, runtime.receive(self.root.counts_out, deadline))
+        counts, seconds = _counted(self._spec, runtime.receive(self.root.counts_out, deadline))
         if not self._record:
-            return SpikingResult(readouts, counts)
+            return SpikingResult(readouts, counts, compute_seconds=seconds)
         spikes, membranes = (
             tuple(
                 part
@@ -68,7 +68,13 @@ class StreamNetwork:
             )
             for port in ("spikes_out", "membranes_out")
         )
-        return SpikingResult(readouts, counts, spikes, membranes)
+        return SpikingResult(readouts, counts, spikes, membranes, seconds)
+
+
+def _counted(spec: StmSpec, messages: NDArray[np.int64]) -> tuple[tuple[SpikingLayerCounts, ...], float]:
+    """A clip's counts, and the seconds that its busiest stream computed, of all layers' messages."""
+    counts, nanoseconds = unpack_counts(messages)
+    return layer_counts(spec, counts), busiest_stream_seconds(spec, nanoseconds.tolist())
 
 
 def _layers_before(spec: StmSpec) -> list[int]:
@@ -88,8 +94,8 @@ class LayerNetwork:
 
     Args:
         spec: the layers.
-        stock: it will run as SubProcessModels: stock Conv sends what it computed a step earlier, and there are no
-            counts.
+        stock: it will run as SubProcessModels: stock Conv sends what it computed a step earlier, and there are neither
+            counts nor the time that was computed.
         record: have every layer's spikes and membranes in the result.
     """
 
@@ -122,13 +128,14 @@ class LayerNetwork:
         """Waits for a clip's read-out; `deadline` in time.monotonic seconds."""
         readouts = tuple(runtime.receive(readout.membrane_out, deadline) for readout in self._readouts)
         counts: tuple[SpikingLayerCounts, ...] = ()
+        seconds = None
         if not self._stock:
-            counts = layer_counts(self._spec, runtime.receive(self.root.counts_out, deadline))
+            counts, seconds = _counted(self._spec, runtime.receive(self.root.counts_out, deadline))
         spikes, membranes = (
             tuple(runtime.receive(sink.steps_out, deadline) for sink in sinks)
             for sinks in (self._spike_sinks, self._membrane_sinks)
         )
-        return SpikingResult(readouts, counts, spikes, membranes)
+        return SpikingResult(readouts, counts, spikes, membranes, seconds)
 
     def _add_stream(self, stream: StreamSpec, first_row: int) -> None:
         from hybrid_cvar.neuromorphic.lava_processes.clip_io import ClipSource, ReadOut
@@ -138,6 +145,7 @@ class LayerNetwork:
         readout = ReadOut(
             shape=stream.membrane_shape,
             rows=self._rows,
+            timesteps=steps,
             period=self.period,
             last_step=self._delay_per_layer * len(stream.layers) + steps - 1,
             with_counts=not self._stock,

@@ -31,7 +31,7 @@ class LavaStm:
 
     Args:
         spec: the layers.
-        form: which of the equivalent networks; `stock` is slow and has no operation counts.
+        form: which of the equivalent networks; `stock` is slow and tells neither operations nor time.
         record: keep every layer's spikes and membranes, of every step, in the result.
         clip_timeout_seconds: a clip that takes longer is an error.
 

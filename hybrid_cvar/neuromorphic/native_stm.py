@@ -1,6 +1,6 @@
 """The spiking partition on this host's CPU, without Lava: same integers, same bits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -9,31 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.errors import EngineError
-from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS, ConvLifCore, compile_neuron_kernels
-from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec
-from hybrid_cvar.records import SpikingLayerCounts, SpikingResult
+from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore, compile_neuron_kernels
+from hybrid_cvar.neuromorphic.counting import busiest_stream_seconds, layer_counts
+from hybrid_cvar.neuromorphic.layer_spec import StmSpec
+from hybrid_cvar.records import SpikingResult
 
-__all__ = ["NativeStm", "all_layers", "check_events", "layer_counts"]
-
-
-def all_layers(spec: StmSpec) -> list[tuple[str, int, ConvLifSpec]]:
-    """(stream, position in it, layer), stream by stream."""
-    return [(stream.name, index, layer) for stream in spec.streams for index, layer in enumerate(stream.layers)]
-
-
-def layer_counts(spec: StmSpec, rows: Iterable[NDArray[np.int64]]) -> tuple[SpikingLayerCounts, ...]:
-    """One clip's counters as records; a row, ordered as `COUNT_FIELDS`, for each of `all_layers`."""
-    return tuple(
-        SpikingLayerCounts(
-            stream=stream,
-            layer=index,
-            graded_input=layer.graded_input,
-            neurons=layer.neurons,
-            timesteps=spec.timesteps,
-            **dict(zip(COUNT_FIELDS, (int(count) for count in row), strict=True)),
-        )
-        for (stream, index, layer), row in zip(all_layers(spec), rows, strict=True)
-    )
+__all__ = ["NativeStm", "check_events"]
 
 
 def check_events(spec: StmSpec, clip: Sequence[NDArray[np.int8]]) -> None:
@@ -107,11 +88,13 @@ class NativeStm:
         if self._threads is None:
             raise EngineError("the native engine is not running", "a clip needs it", "use NativeStm in a with block")
         outputs = list(self._threads.map(self._run_stream, self._cores, events))
+        cores = [core for stream in self._cores for core in stream]
         return SpikingResult(
             readouts=tuple(stream[-1].membrane.copy() for stream in self._cores),
-            counts=layer_counts(self._spec, (core.counts for stream in self._cores for core in stream)),
+            counts=layer_counts(self._spec, (core.counts for core in cores)),
             spikes=tuple(spikes for recorded in outputs for spikes, _ in recorded),
             membranes=tuple(membranes for recorded in outputs for _, membranes in recorded),
+            compute_seconds=busiest_stream_seconds(self._spec, (core.nanoseconds for core in cores)),
         )
 
     def _run_stream(

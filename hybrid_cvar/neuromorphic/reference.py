@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.fixed_point import DECAY_UNITY, MEMBRANE_MAX
+from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
 
-__all__ = ["reference_layer", "synaptic_sum"]
+__all__ = ["reference_counts", "reference_layer", "synaptic_sum"]
 
 
 def synaptic_sum(
@@ -38,23 +39,48 @@ def reference_layer(spec: ConvLifSpec, events: NDArray[np.int8]) -> tuple[NDArra
     Returns:
         (spikes int8 (T, h, w, C_out), membranes after every step int32 (T, h, w, C_out)).
     """
+    spikes, membranes, _ = _run(spec, events)
+    return spikes, membranes
+
+
+def reference_counts(spec: ConvLifSpec, events: NDArray[np.int8]) -> NDArray[np.int64]:
+    """What one clip through one layer counts: int64 (T, 7), `COUNT_FIELDS` of every step.
+
+    Args:
+        events: int8 (T, H, W, C_in).
+    """
+    return _run(spec, events)[2]
+
+
+def _run(spec: ConvLifSpec, events: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int32], NDArray[np.int64]]:
+    """(spikes, membranes, counts) of `reference_layer` and `reference_counts`."""
     steps = len(events)
     u = np.zeros(spec.output_shape, dtype=np.int64)
     o = np.zeros(spec.output_shape, dtype=np.int64)
     spikes = np.zeros((steps, *spec.output_shape), dtype=np.int8)
     membranes = np.zeros((steps, *spec.output_shape), dtype=np.int32)
+    counts = np.zeros((steps, len(COUNT_FIELDS)), dtype=np.int64)
+    nonzero, stored = (spec.weight != 0).astype(np.int32), np.ones_like(spec.weight)
     level = spec.thresholds.astype(np.int64) << 6
     keep = DECAY_UNITY - spec.decays.astype(np.int64)
     for t in range(steps):
         kept = np.sign(u) * ((np.abs(u) * keep) // DECAY_UNITY)
         z = synaptic_sum(spec.weight, events[t], spec.output_shape, spec.stride, spec.padding)
-        u = kept + (z << 6)
+        before, u = u, kept + (z << 6)
         if spec.reset == "soft":
             u = u - level * o
+        clipped = np.abs(u) > MEMBRANE_MAX
         u = np.clip(u, -MEMBRANE_MAX, MEMBRANE_MAX)
+        active = (before != 0) | (u != 0)
         o = (u > level).astype(np.int64)
         if spec.reset == "hard":
             u = np.where(o == 1, 0, u)
         spikes[t] = o
         membranes[t] = u
-    return spikes, membranes
+        present = (events[t] != 0).astype(np.int8)
+        accumulates, with_stored = (
+            synaptic_sum(weights, present, spec.output_shape, spec.stride, spec.padding).sum()
+            for weights in (nonzero, stored)
+        )
+        counts[t] = (present.sum(), accumulates, with_stored, u.size, active.sum(), o.sum(), clipped.sum())
+    return spikes, membranes, counts

@@ -34,6 +34,7 @@ from hybrid_cvar.records.conventions import CONVENTIONS
 from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
 from hybrid_cvar.records.latency import Percentiles, clip_percentiles
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
+from hybrid_cvar.records.paper import PaperTables, PrintedNumber, RecomputedEnergy, Table1Row, Table2Row
 from hybrid_cvar.records.report import (
     ChipLatency,
     EnergyEstimate,
@@ -91,20 +92,25 @@ __all__ = [
     "ModelDescription",
     "NodeMacs",
     "PairDirection",
+    "PaperTables",
     "ParityRow",
     "PartDescription",
     "Percentiles",
     "Prediction",
     "PricedConstant",
+    "PrintedNumber",
     "Provenance",
     "Quantisation",
     "ReadCounts",
+    "RecomputedEnergy",
     "Report",
     "ResourceReport",
     "Scores",
     "SpikingLayerCounts",
     "SpikingResult",
     "StageSeconds",
+    "Table1Row",
+    "Table2Row",
     "Trace",
     "TrainingRun",
     "VideoAnswer",

@@ -1,6 +1,7 @@
 """What a run did: counts, times and logits."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class SpikingLayerCounts:
         if (self.name, self.neurons) != (other.name, other.neurons):
             raise ValueError(f"counts of {self.name} and {other.name} are of different layers")
         added = {name: getattr(self, name) + getattr(other, name) for name in _ADDED}
-        steps = {
+        steps: dict[str, Any] = {
             name: tuple(a + b for a, b in zip(getattr(self, name), getattr(other, name), strict=True))
             for name in _ADDED_BY_STEP
         }

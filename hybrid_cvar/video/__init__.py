@@ -14,6 +14,7 @@ from hybrid_cvar.video.container import VideoSource, source_name
 from hybrid_cvar.video.frame_reader import read_frames
 from hybrid_cvar.video.geometry import Crop, cut_clip, scale_gop
 from hybrid_cvar.video.gop_reader import read_gops
+from hybrid_cvar.video.read_meter import ReadMeter
 from hybrid_cvar.video.sampling import ClipStream, GopStream, SampledVideo, open_clips, open_gops, read_clips
 from hybrid_cvar.video.stream_info import probe_video
 
@@ -21,6 +22,7 @@ __all__ = [
     "ClipStream",
     "Crop",
     "GopStream",
+    "ReadMeter",
     "SampledVideo",
     "VideoSource",
     "cut_clip",

@@ -8,13 +8,19 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
+from hybrid_cvar.video.read_meter import ReadMeter
+
 __all__ = ["decode_gop", "decode_what_can_be"]
 
 KEEPS_VECTORS_AT_THE_END = frozenset({"h264"})
 
 
 def decode_gop(
-    decoder: VideoCodecContext, packets: "Iterable[Packet[VideoStream]]", *, past_damage: bool = False
+    decoder: VideoCodecContext,
+    packets: "Iterable[Packet[VideoStream]]",
+    *,
+    past_damage: bool = False,
+    meter: ReadMeter | None = None,
 ) -> Generator[VideoFrame, None, None]:
     """The frames of one GOP, decoded apart from what came before.
 
@@ -23,6 +29,7 @@ def decode_gop(
         packets: of the GOP, the I-frame's first.
         past_damage: False to end at a packet that cannot be decoded or a frame that the decoder mended, whose damage
             the frames after it inherit; True to go on.
+        meter: told of frames.
 
     Yields:
         Frames in order of presentation, each with its vectors.
@@ -35,7 +42,10 @@ def decode_gop(
         first = packet if first is None else first
         sent += 1
         try:
-            for frame in decoder.decode(packet):
+            frames = decoder.decode(packet)
+            if meter is not None:
+                meter.add_frames(len(frames))
+            for frame in frames:
                 received += 1
                 if frame.is_corrupt and not past_damage:
                     return
@@ -46,7 +56,7 @@ def decode_gop(
     if first is None or received >= sent:
         return
     try:
-        for frame in _held_back(decoder, first, sent, received):
+        for frame in _held_back(decoder, first, sent, received, meter):
             if frame.is_corrupt and not past_damage:
                 return
             yield frame
@@ -55,7 +65,7 @@ def decode_gop(
 
 
 def _held_back(
-    decoder: VideoCodecContext, iframe: "Packet[VideoStream]", sent: int, received: int
+    decoder: VideoCodecContext, iframe: "Packet[VideoStream]", sent: int, received: int, meter: ReadMeter | None
 ) -> Iterator[VideoFrame]:
     """The frames that are still in a decoder.
 
@@ -63,15 +73,20 @@ def _held_back(
     Pushed out by a picture after it, it has them: any I-frame will do, and is not given out itself.
     """
     if decoder.name in KEEPS_VECTORS_AT_THE_END:
-        yield from _flushed(decoder, iframe)
+        yield from _flushed(decoder, iframe, meter)
         return
-    for frame in decoder.decode(iframe)[: sent - received]:
+    frames = decoder.decode(iframe)
+    missing = sent - received
+    if meter is not None:
+        # The I-frame is decoded as well, and stays inside unless more came out than were missing.
+        meter.add_frames(len(frames) + (len(frames) <= missing))
+    for frame in frames[:missing]:
         if frame.pict_type != PictureType.I or sent == 1:
             yield frame
 
 
 def decode_what_can_be(
-    decoder: VideoCodecContext, packets: "Iterable[Packet[VideoStream]]"
+    decoder: VideoCodecContext, packets: "Iterable[Packet[VideoStream]]", meter: ReadMeter | None = None
 ) -> Generator[VideoFrame, None, None]:
     """Every frame that can be decoded, in order of presentation; damaged packets are passed over.
 
@@ -81,18 +96,26 @@ def decode_what_can_be(
     for packet in packets:
         last = packet
         try:
-            yield from decoder.decode(packet)
+            frames = decoder.decode(packet)
         except FFmpegError:
             continue
+        if meter is not None:
+            meter.add_frames(len(frames))
+        yield from frames
     try:
         if last is not None:
-            yield from _flushed(decoder, last)
+            yield from _flushed(decoder, last, meter)
     except FFmpegError:
         return
 
 
-def _flushed(decoder: VideoCodecContext, packet: "Packet[VideoStream]") -> Iterator[VideoFrame]:
+def _flushed(
+    decoder: VideoCodecContext, packet: "Packet[VideoStream]", meter: ReadMeter | None
+) -> Iterator[VideoFrame]:
     """What is left in a decoder; with the unit of the stream's times, which PyAV takes from a packet."""
-    for frame in decoder.decode(None):
+    frames = decoder.decode(None)
+    if meter is not None:
+        meter.add_frames(len(frames))
+    for frame in frames:
         frame.time_base = packet.time_base
         yield frame

@@ -13,7 +13,8 @@ from hybrid_cvar.records import Gop
 from hybrid_cvar.video.accumulation import Accumulator
 from hybrid_cvar.video.container import fits_limits
 from hybrid_cvar.video.motion_field import motion_vectors
-from hybrid_cvar.video.orientation import UPRIGHT, Orientation, frame_orientation, turn_gop_arrays
+from hybrid_cvar.video.orientation import UPRIGHT, frame_orientation, turn_gop_arrays
+from hybrid_cvar.video.read_meter import ReadMeter, accumulating
 
 __all__ = ["BYTES_PER_PIXEL_AND_STEP", "GopBuilder", "GopTimes", "frame_rgb", "rgb_view"]
 
@@ -52,14 +53,25 @@ class GopBuilder:
         accumulated: True for motion and residual against the I-frame, False for those against the previous frame.
         most_bytes: of motion and residual of one GOP; larger frames give none.
         upright: True to turn the arrays as the frames' display matrix says, False where that is already done.
+        meter: told of the accumulation's time, and of what each GOP was built of.
     """
 
-    def __init__(self, name: str, timesteps: int, *, accumulated: bool, most_bytes: int, upright: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        timesteps: int,
+        *,
+        accumulated: bool,
+        most_bytes: int,
+        upright: bool = True,
+        meter: ReadMeter | None = None,
+    ) -> None:
         self._name = name
         self._timesteps = timesteps
         self._accumulated = accumulated
         self._most_bytes = most_bytes
         self._upright = upright
+        self._meter = meter
         self._reformatter = VideoReformatter()
 
     def cut(self, frames: Iterator[VideoFrame], index: int, times: GopTimes, wanted: Iterator[bool]) -> Iterator[Gop]:
@@ -111,30 +123,23 @@ class GopBuilder:
         motion = np.empty((self._timesteps, height, width, 2), np.int16)
         residual = np.empty((self._timesteps, height, width, 3), np.int16)
         accumulator = Accumulator(iframe, accumulated=self._accumulated)
-        steps = 0
+        steps = vectors_used = 0
         for frame in islice(frames, self._timesteps):
             if (frame.width, frame.height) != (width, height):
                 return None
             rgb = frame_rgb(frame, self._reformatter)
-            accumulator.add(motion_vectors(frame), rgb, motion[steps], residual[steps])
+            with accumulating(self._meter):
+                vectors = motion_vectors(frame)
+                accumulator.add(vectors, rgb, motion[steps], residual[steps])
+            vectors_used += len(vectors)
             steps += 1
         if steps < self._timesteps:
             return None
-        return _make(orientation, iframe, motion, residual, self._accumulated, index, pts_seconds, first_frame)
-
-
-def _make(
-    orientation: Orientation,
-    iframe: NDArray[np.uint8],
-    motion: NDArray[np.int16],
-    residual: NDArray[np.int16],
-    accumulated: bool,
-    index: int,
-    pts_seconds: float,
-    first_frame: int,
-) -> Gop:
-    iframe, motion, residual = turn_gop_arrays(orientation, iframe, motion, residual)
-    return Gop(iframe, motion, residual, accumulated, index, pts_seconds, first_frame)
+        if self._meter is not None:
+            self._meter.add_gop(vectors_used, pixels * steps)
+        with accumulating(self._meter):
+            iframe, motion, residual = turn_gop_arrays(orientation, iframe, motion, residual)
+        return Gop(iframe, motion, residual, self._accumulated, index, pts_seconds, first_frame)
 
 
 def frame_rgb(frame: VideoFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:

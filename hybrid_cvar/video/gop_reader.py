@@ -21,6 +21,7 @@ from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
 from hybrid_cvar.video.live import read_live_gops
 from hybrid_cvar.video.packet_cursor import PacketCursor
 from hybrid_cvar.video.packet_scan import GopSpan, PacketScan
+from hybrid_cvar.video.read_meter import ReadMeter
 from hybrid_cvar.video.reencoder import Reencoder
 from hybrid_cvar.video.stream_info import check_request, inspect_video, most_bytes
 
@@ -130,7 +131,11 @@ def no_readable_gop(source: GopSource) -> CorruptVideoError:
 
 
 def decode_gops(
-    source: GopSource, *, accumulated: bool = True, wanted: Wanted | None = None
+    source: GopSource,
+    *,
+    accumulated: bool = True,
+    wanted: Wanted | None = None,
+    meter: ReadMeter | None = None,
 ) -> Generator[Gop, None, None]:
     """Decode located GOPs in order, damaged ones left out.
 
@@ -140,6 +145,7 @@ def decode_gops(
         wanted: asked for positions from 0 to `source.gops` - 1, rising, just before they are decoded; all if None.
             Once it has wanted a position it must want the later ones too, until a GOP is yielded. The file is sought
             through for what is wanted; little else is decoded.
+        meter: told of frames, vectors and the accumulation's time.
 
     Yields:
         GOPs of `source.timesteps` P-frames.
@@ -150,22 +156,23 @@ def decode_gops(
         accumulated=accumulated,
         most_bytes=most_bytes("native" if source.info.transcoded else source.domain),
         upright=not source.info.transcoded,
+        meter=meter,
     )
     if not source.info.transcoded:
-        yield from _native_gops(source, builder, wanted or _everything)
+        yield from _native_gops(source, builder, wanted or _everything, meter)
     elif wanted is None:
-        yield from _all_transcoded_gops(source, builder)
+        yield from _all_transcoded_gops(source, builder, meter)
     elif source.scan.presentation:
-        yield from _sought_transcoded_gops(source, builder, wanted)
+        yield from _sought_transcoded_gops(source, builder, wanted, meter)
     else:
-        yield from _counted_transcoded_gops(source, builder, wanted)
+        yield from _counted_transcoded_gops(source, builder, wanted, meter)
 
 
 def _everything(position: int) -> bool:
     return True
 
 
-def _native_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+def _native_gops(source: GopSource, builder: GopBuilder, wanted: Wanted, meter: ReadMeter | None) -> Iterator[Gop]:
     scan, length = source.scan, source.timesteps + 1
     position = 0
     with PacketCursor(source.path) as cursor:
@@ -177,19 +184,19 @@ def _native_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iter
             cursor.go_to(span.keyframe)
             times = GopTimes(scan.first_seconds, span.seconds, source.info.frames_per_second)
             pieces = map(wanted, range(first, position))
-            yield from builder.cut(_decode_span(cursor, span), span.index, times, pieces)
+            yield from builder.cut(_decode_span(cursor, span, meter), span.index, times, pieces)
 
 
-def _decode_span(cursor: PacketCursor, span: GopSpan) -> Iterator[VideoFrame]:
+def _decode_span(cursor: PacketCursor, span: GopSpan, meter: ReadMeter | None) -> Iterator[VideoFrame]:
     """The frames of a GOP, fewer if a packet cannot be decoded or one is missing."""
-    return islice(decode_gop(cursor.decoder, cursor.read(span.last_packet)), span.frames)
+    return islice(decode_gop(cursor.decoder, cursor.read(span.last_packet), meter=meter), span.frames)
 
 
-def _all_transcoded_gops(source: GopSource, builder: GopBuilder) -> Iterator[Gop]:
+def _all_transcoded_gops(source: GopSource, builder: GopBuilder, meter: ReadMeter | None) -> Iterator[Gop]:
     """Frame after frame; every T + 1 that can be decoded are a GOP."""
-    reencoder = _reencoder(source, builder)
+    reencoder = _reencoder(source, builder, meter)
     with PacketCursor(source.path) as cursor:
-        frames = reencoder.scale(_frames_from_first_keyframe(cursor, source.scan))
+        frames = reencoder.scale(_frames_from_first_keyframe(cursor, source.scan, meter))
         with closing(in_background(frames, reencoder.length)) as ahead:
             for position in count():
                 gop = reencoder.next_gop(ahead, position)
@@ -198,21 +205,25 @@ def _all_transcoded_gops(source: GopSource, builder: GopBuilder) -> Iterator[Gop
                 yield gop
 
 
-def _frames_from_first_keyframe(cursor: PacketCursor, scan: PacketScan) -> Iterator[VideoFrame]:
+def _frames_from_first_keyframe(
+    cursor: PacketCursor, scan: PacketScan, meter: ReadMeter | None
+) -> Iterator[VideoFrame]:
     """All that can be decoded; not what needs pictures from before the file's beginning."""
     if scan.entries:
         cursor.go_to(scan.entries[0])
-    frames = decode_what_can_be(cursor.decoder, cursor.read())
+    frames = decode_what_can_be(cursor.decoder, cursor.read(), meter)
     if scan.presentation:
         return (frame for frame in frames if _shown_from(frame, scan.presentation[0]))
     return frames
 
 
-def _counted_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+def _counted_transcoded_gops(
+    source: GopSource, builder: GopBuilder, wanted: Wanted, meter: ReadMeter | None
+) -> Iterator[Gop]:
     """The wanted ones of these, where the frames' times cannot be believed: all are decoded."""
-    reencoder = _reencoder(source, builder)
+    reencoder = _reencoder(source, builder, meter)
     with PacketCursor(source.path) as cursor:
-        frames = _frames_from_first_keyframe(cursor, source.scan)
+        frames = _frames_from_first_keyframe(cursor, source.scan, meter)
         for position in range(source.gops):
             if wanted(position):
                 gop = reencoder.next_gop(reencoder.scale(frames), position)
@@ -223,15 +234,17 @@ def _counted_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wan
                 return
 
 
-def _sought_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Wanted) -> Iterator[Gop]:
+def _sought_transcoded_gops(
+    source: GopSource, builder: GopBuilder, wanted: Wanted, meter: ReadMeter | None
+) -> Iterator[Gop]:
     """Only the frames of the wanted GOPs, each reached from the keyframe before it by its presentation time.
 
     Where every packet gives a frame, the GOPs are those of `_all_transcoded_gops`, to the bit.
     """
     scan = source.scan
-    reencoder = _reencoder(source, builder)
+    reencoder = _reencoder(source, builder, meter)
     with PacketCursor(source.path) as cursor:
-        frames = decode_what_can_be(cursor.decoder, cursor.read())
+        frames = decode_what_can_be(cursor.decoder, cursor.read(), meter)
         for position in range(source.gops):
             if not wanted(position):
                 continue
@@ -240,7 +253,7 @@ def _sought_transcoded_gops(source: GopSource, builder: GopBuilder, wanted: Want
             if keyframe is not None and keyframe.position > cursor.position:
                 cursor.go_to(keyframe)
                 cursor.decoder.flush_buffers()
-                frames = decode_what_can_be(cursor.decoder, cursor.read())
+                frames = decode_what_can_be(cursor.decoder, cursor.read(), meter)
             due = (frame for frame in frames if _shown_from(frame, start))
             gop = reencoder.next_gop(reencoder.scale(due), position)
             if gop is not None:
@@ -251,7 +264,7 @@ def _shown_from(frame: VideoFrame, start: int) -> bool:
     return frame.pts is not None and frame.pts >= start
 
 
-def _reencoder(source: GopSource, builder: GopBuilder) -> Reencoder:
+def _reencoder(source: GopSource, builder: GopBuilder, meter: ReadMeter | None) -> Reencoder:
     scan, rate = source.scan, source.info.frames_per_second
     first_seconds = scan.first_seconds if scan.presentation or not rate else None
-    return Reencoder(str(source.path), builder, source.timesteps, first_seconds, rate)
+    return Reencoder(str(source.path), builder, source.timesteps, first_seconds, rate, meter)

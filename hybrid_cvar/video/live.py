@@ -14,6 +14,7 @@ from hybrid_cvar.video.container import VideoSource, open_video, read_packets, s
 from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
 from hybrid_cvar.video.gop_builder import GopBuilder, GopTimes
 from hybrid_cvar.video.packet_scan import Coded, coded_picture, look_ahead, packet_seconds
+from hybrid_cvar.video.read_meter import ReadMeter
 from hybrid_cvar.video.reencoder import Reencoder
 from hybrid_cvar.video.stream_info import (
     codec_obstacle,
@@ -31,6 +32,7 @@ def read_live_gops(
     accumulated: bool,
     domain: str,
     on_info: Callable[[VideoInfo], None] = lambda info: None,
+    meter: ReadMeter | None = None,
 ) -> Generator[Gop, None, None]:
     """As `read_gops`, for a stream.
 
@@ -41,6 +43,7 @@ def read_live_gops(
         source: see `container.is_stream`.
         timesteps, accumulated, domain: as in `read_gops`.
         on_info: told what the stream is and how it is read, before the first Gop.
+        meter: as in `decode_gops`.
 
     Yields:
         A Gop as soon as its last frame is there.
@@ -68,14 +71,15 @@ def read_live_gops(
             accumulated=accumulated,
             most_bytes=most_bytes(domain if native else "native"),
             upright=native,
+            meter=meter,
         )
         if native and reader is not None:
             coded = chain(head, ((packet, coded_picture(packet, reader)) for packet in packets))
-            gops = _native(coded, stream, builder, name)
+            gops = _native(coded, stream, builder, name, meter)
         else:
             rest = chain((packet for packet, _ in head), packets)
-            frames = decode_what_can_be(stream.codec_context, rest)
-            gops = _transcoded(frames, name, builder, timesteps, stream)
+            frames = decode_what_can_be(stream.codec_context, rest, meter)
+            gops = _transcoded(frames, name, builder, timesteps, stream, meter)
         for gop in gops:
             found = True
             yield gop
@@ -90,7 +94,9 @@ def read_live_gops(
         )
 
 
-def _native(coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, name: str) -> Iterator[Gop]:
+def _native(
+    coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, name: str, meter: ReadMeter | None
+) -> Iterator[Gop]:
     decoder, rate = stream.codec_context, float(stream.average_rate or 0)
     started = pictures = 0
 
@@ -107,7 +113,7 @@ def _native(coded: Iterator[Coded], stream: VideoStream, builder: GopBuilder, na
         head = next(group)
         seconds = packet_seconds(head[0], otherwise=(pictures - 1) / rate if rate else 0.0)
         first_seconds = seconds if first_seconds is None else first_seconds
-        frames = decode_gop(decoder, _sound_packets(chain([head], group), name))  # noqa: B031
+        frames = decode_gop(decoder, _sound_packets(chain([head], group), name), meter=meter)  # noqa: B031
         yield from builder.cut(frames, number - 1, GopTimes(first_seconds, seconds, rate), repeat(True))
 
 
@@ -126,7 +132,12 @@ def _sound_packets(coded: Iterator[Coded], name: str) -> "Iterator[Packet[VideoS
 
 
 def _transcoded(
-    frames: Iterator[VideoFrame], name: str, builder: GopBuilder, timesteps: int, stream: VideoStream
+    frames: Iterator[VideoFrame],
+    name: str,
+    builder: GopBuilder,
+    timesteps: int,
+    stream: VideoStream,
+    meter: ReadMeter | None,
 ) -> Iterator[Gop]:
     first = next(frames, None)
     if first is None:
@@ -134,7 +145,7 @@ def _transcoded(
     # AVI has no presentation times: where pictures are reordered, frames are counted.
     counted = stream.container.format.name == "avi" and stream.codec_context.has_b_frames
     first_seconds = None if counted else first.time
-    reencoder = Reencoder(name, builder, timesteps, first_seconds, float(stream.average_rate or 0))
+    reencoder = Reencoder(name, builder, timesteps, first_seconds, float(stream.average_rate or 0), meter)
     scaled = reencoder.scale(chain([first], frames))
     for index in count():
         gop = reencoder.next_gop(scaled, index)

@@ -8,6 +8,7 @@ from av.video.frame import VideoFrame
 
 from hybrid_cvar.records import Gop
 from hybrid_cvar.video.gop_builder import GopBuilder
+from hybrid_cvar.video.read_meter import ReadMeter
 from hybrid_cvar.video.transcode import PaperScaler, reencode_gop
 
 __all__ = ["Reencoder", "ScaledFrame"]
@@ -30,16 +31,24 @@ class Reencoder:
         timesteps: P-frames a GOP (T).
         first_seconds: time of the video's first frame; None where the times cannot be believed, and are counted.
         frames_per_second: to count by, and for frames that carry no time; 0.0 if unknown.
+        meter: told of the copies' frames.
     """
 
     def __init__(
-        self, name: str, builder: GopBuilder, timesteps: int, first_seconds: float | None, frames_per_second: float
+        self,
+        name: str,
+        builder: GopBuilder,
+        timesteps: int,
+        first_seconds: float | None,
+        frames_per_second: float,
+        meter: ReadMeter | None = None,
     ) -> None:
         self._name = name
         self._builder = builder
         self._length = timesteps + 1
         self._first_seconds = first_seconds
         self._rate = frames_per_second
+        self._meter = meter
         self._scaler = PaperScaler(name)
 
     @property
@@ -70,7 +79,7 @@ class Reencoder:
         batch = list(islice(frames, self._length))
         if len(batch) < self._length:
             return None
-        copies = reencode_gop([frame.picture for frame in batch], self._name)
+        copies = reencode_gop([frame.picture for frame in batch], self._name, self._meter)
         return self._builder.build(next(copies), copies, index, self._seconds(batch[0], index))
 
     def _seconds(self, frame: ScaledFrame, index: int) -> float:

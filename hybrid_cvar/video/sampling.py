@@ -13,6 +13,7 @@ from hybrid_cvar.video.container import VideoSource, is_stream
 from hybrid_cvar.video.geometry import cut_clip
 from hybrid_cvar.video.gop_reader import decode_gops, locate_gops, no_readable_gop
 from hybrid_cvar.video.live import read_live_gops
+from hybrid_cvar.video.read_meter import ReadMeter, accumulating
 from hybrid_cvar.video.stream_info import check_request
 
 __all__ = ["ClipStream", "GopStream", "SampledVideo", "open_clips", "open_gops", "read_clips", "segment_centres"]
@@ -89,6 +90,7 @@ def open_gops(
     *,
     accumulated: bool = True,
     domain: str = "auto",
+    meter: ReadMeter | None = None,
 ) -> GopStream:
     """The GOPs at the centres of `count` equal segments, as they are coded, with the memory of one.
 
@@ -98,6 +100,7 @@ def open_gops(
         count: GOPs wanted.
         accumulated: see `read_gops`.
         domain: as in `read_gops`.
+        meter: told what reading does.
 
     Raises:
         As `read_clips`.
@@ -107,7 +110,9 @@ def open_gops(
     if is_stream(source):
         check_request(timesteps, domain)
         infos: list[VideoInfo] = []
-        live = read_live_gops(source, timesteps, accumulated=accumulated, domain=domain, on_info=infos.append)
+        live = read_live_gops(
+            source, timesteps, accumulated=accumulated, domain=domain, on_info=infos.append, meter=meter
+        )
         # What the stream is, is known once its first GOP is there.
         first = next(live)
         return GopStream(infos[0], count, count, islice(chain([first], live), count))
@@ -120,7 +125,7 @@ def open_gops(
         def is_due(position: int) -> bool:
             return taken < bisect_right(targets, position)
 
-        with closing(decode_gops(located, accumulated=accumulated, wanted=is_due)) as gops:
+        with closing(decode_gops(located, accumulated=accumulated, wanted=is_due, meter=meter)) as gops:
             for gop in gops:
                 taken += 1
                 yield gop
@@ -138,11 +143,17 @@ def open_clips(
     count: int = 8,
     *,
     domain: str = "auto",
+    meter: ReadMeter | None = None,
 ) -> ClipStream:
-    """As `read_clips`, with the memory of one GOP."""
+    """As `read_clips`, with the memory of one GOP; `meter`, if there is one, is told what reading does."""
     spec = spec or InputSpec()
-    stream = open_gops(source, spec.timesteps, count, accumulated=spec.accumulated, domain=domain)
-    return ClipStream(stream.info, stream.gops, stream.expected, (cut_clip(gop, spec) for gop in stream.sampled))
+    stream = open_gops(source, spec.timesteps, count, accumulated=spec.accumulated, domain=domain, meter=meter)
+
+    def cut(gop: Gop) -> Clip:
+        with accumulating(meter):
+            return cut_clip(gop, spec)
+
+    return ClipStream(stream.info, stream.gops, stream.expected, map(cut, stream.sampled))
 
 
 def read_clips(

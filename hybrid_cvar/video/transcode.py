@@ -11,14 +11,17 @@ from pathlib import Path
 
 from av.error import FFmpegError
 from av.filter import Graph
+from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from hybrid_cvar.errors import CorruptVideoError, VideoError
 from hybrid_cvar.video.container import fits_limits, open_video, read_packets, vector_decoder
 from hybrid_cvar.video.decoding import decode_what_can_be
 from hybrid_cvar.video.encoding import mpeg4_encoder
 from hybrid_cvar.video.orientation import UPRIGHT, Orientation, frame_orientation
+from hybrid_cvar.video.read_meter import ReadMeter
 
 __all__ = ["HEIGHT", "WIDTH", "PaperScaler", "paper_frames", "reencode_gop"]
 
@@ -59,12 +62,13 @@ def paper_frames(path: Path) -> Generator[tuple[VideoFrame, float], None, None]:
         )
 
 
-def reencode_gop(pictures: Sequence[VideoFrame], name: str) -> Iterator[VideoFrame]:
+def reencode_gop(pictures: Sequence[VideoFrame], name: str, meter: ReadMeter | None = None) -> Iterator[VideoFrame]:
     """Encode frames to one GOP of the paper's format, and decode it with motion vectors.
 
     Args:
         pictures: at least one, from `PaperScaler`, all 340x256.
         name: the video, for the message.
+        meter: told of the copy's frames.
 
     Yields:
         As many frames as went in: an I-frame and P-frames.
@@ -74,14 +78,21 @@ def reencode_gop(pictures: Sequence[VideoFrame], name: str) -> Iterator[VideoFra
     """
     encoder = mpeg4_encoder(width=WIDTH, height=HEIGHT, gop=len(pictures))
     decoder = vector_decoder("mpeg4")
+
+    def decode(packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+        frames = decoder.decode(packet)
+        if meter is not None:
+            meter.add_frames(len(frames))
+        return frames
+
     try:
         for time, picture in enumerate(pictures):
             picture.pts, picture.time_base = time, encoder.time_base
             for packet in encoder.encode(picture):
-                yield from decoder.decode(packet)
+                yield from decode(packet)
         for packet in encoder.encode(None):
-            yield from decoder.decode(packet)
-        yield from decoder.decode(None)
+            yield from decode(packet)
+        yield from decode(None)
     except FFmpegError as error:
         raise VideoError(
             f"{name}: its frames cannot be encoded again ({error.strerror})",

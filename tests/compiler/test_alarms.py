@@ -24,9 +24,14 @@ def counts_of(stream, layer, **changes):
         timesteps=10,
         events_in=500,
         synaptic_operations=4000,
+        stored_operations=4500,
         neuron_updates=1000,
+        active_updates=900,
         spikes_out=100,
         saturated_states=0,
+        step_events=(50,) * 10,
+        step_operations=(450,) * 10,
+        step_spikes=(10,) * 10,
     )
     return replace(quiet, **changes)
 

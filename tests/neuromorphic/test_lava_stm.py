@@ -89,6 +89,18 @@ def test_every_form_gives_the_native_bits_for_every_clip(make_stm, make_clip, fo
             assert_same(expected, actual)
             if form != "stock":
                 assert expected.counts == actual.counts
+                assert all(layer.step_spikes != (0,) * stm.timesteps for layer in actual.counts)
+
+
+@pytest.mark.parametrize(("form", "tells"), [("streams", True), ("layers", True), ("float", True), ("stock", False)])
+def test_a_clip_takes_longer_than_its_streams_compute(make_stm, make_clip, form, tells):
+    stm = make_stm(5)
+    with lava_stm(stm, form=form) as lava:
+        for seed in range(2):
+            begin = time.perf_counter()
+            seconds = lava.run_clip(*make_clip(stm, seed)).compute_seconds
+            passed = time.perf_counter() - begin
+            assert 0 < seconds < passed if tells else seconds is None
 
 
 @pytest.mark.parametrize("names", [("motion",), ("residual",), ("common",)], ids="+".join)
@@ -136,6 +148,8 @@ def test_the_float_model_is_the_float_equations(make_stm, make_clip, reset):
         passing = np.stack(spikes)
         np.testing.assert_array_equal(result.spikes[index], passing)
         assert result.counts[index].spikes_out == passing.sum()
+        assert result.counts[index].step_spikes == tuple(passing.sum(axis=(1, 2, 3)))
+        assert result.counts[index].neuron_updates == passing.size
     np.testing.assert_array_equal(result.readouts[0], np.rint(u * 4096))
 
 

@@ -1,5 +1,7 @@
 """The native engine against the specification written as plain NumPy."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from hybrid_cvar.errors import EngineError
 from hybrid_cvar.fixed_point import MEMBRANE_MAX
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec, reference_layer
 from hybrid_cvar.neuromorphic.conv_lif_core import ALWAYS_GATHER, ALWAYS_SCATTER, ConvLifCore
-from hybrid_cvar.neuromorphic.kernels import GATHER_COST
-from hybrid_cvar.neuromorphic.reference import synaptic_sum
+from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS, busiest_stream_seconds
+from hybrid_cvar.neuromorphic.kernels import GATHER_COST, _add_reaches
+from hybrid_cvar.neuromorphic.reference import reference_counts, synaptic_sum
 
 RAILS = [-256, -254, -2, 0, 2, 128, 254]
 
@@ -58,6 +61,7 @@ def test_every_spike_and_membrane_equals_the_reference(case, gather_cost, at_onc
         end = min(begin + at_once, len(events))
         np.testing.assert_array_equal(core.run(events[begin:end]), spikes[begin:end])
         np.testing.assert_array_equal(core.membrane, membranes[end - 1])
+    np.testing.assert_array_equal(core.counts, reference_counts(layer, events))
 
 
 @pytest.mark.parametrize("gather_cost", COSTS)
@@ -93,45 +97,57 @@ def test_events_that_no_output_reads_are_counted():
     layer = ConvLifSpec("rest", (4, 3, 1), np.full((1, 1, 1, 1), 2, dtype=np.int32), (3, 1), (0, 0), 1, 0)
     core = ConvLifCore(layer)
     core.run(np.ones((2, 4, 3, 1), dtype=np.int8))
-    assert core.counts[:2].tolist() == [24, 12]
+    assert core.counts[:, :3].tolist() == [[12, 6, 6], [12, 6, 6]]
 
 
 @settings(max_examples=60, deadline=None)
 @given(layers())
 def test_counts_equal_a_plain_count(case):
-    """Synaptic operations: for every event, the non-zero weights it meets at outputs that exist."""
+    """Each rule of spec.md by other means than `reference_counts`."""
     layer, events = case
     core = ConvLifCore(layer)
     core.run(events)
-    ones = ConvLifSpec(
-        name="ones",
-        input_shape=layer.input_shape,
-        weight=(layer.weight != 0).astype(np.int32) * 2,
-        stride=layer.stride,
-        padding=layer.padding,
-        threshold=2**17 - 1,
-        decay=4095,
-    )
-    # With weights 0 and 2, no memory and no spikes, the membranes add up to twice the accumulates, << 6.
-    _, sums = reference_layer(ones, (events != 0).astype(np.int8))
-    kept = np.trunc(np.concatenate([np.zeros_like(sums[:1]), sums[:-1]]) / 4096)
-    accumulates = int(((sums - kept) / 128).sum())
-    spikes, _ = reference_layer(layer, events)
-    fired = int(spikes.sum())
-    assert core.counts.tolist() == [np.count_nonzero(events), accumulates, spikes.size, fired, _clipped(layer, events)]
+    spikes, membranes = reference_layer(layer, events)
+    # A neuron that fires has a membrane above its threshold, which is at least 0; only a hard reset hides it.
+    before = np.concatenate([np.zeros_like(membranes[:1]), membranes[:-1]])
+    active = (before != 0) | (membranes != 0) | (spikes == 1)
+    expected = {
+        "events_in": (events != 0).sum(axis=(1, 2, 3)),
+        "synaptic_operations": _met(layer, events, layer.weight != 0),
+        "stored_operations": _met(layer, events, np.ones_like(layer.weight)),
+        "neuron_updates": np.full(len(events), layer.neurons),
+        "active_updates": active.sum(axis=(1, 2, 3)),
+        "spikes_out": spikes.sum(axis=(1, 2, 3)),
+        "saturated_states": _clipped(layer, events),
+    }
+    for name, column in zip(COUNT_FIELDS, core.counts.T, strict=True):
+        assert column.tolist() == expected[name].tolist(), name
+
+
+def _met(layer, events, counted):
+    """Weights of those counted that each step's events meet, by going from event to output, as a message does."""
+    height, width, _ = layer.output_shape
+    met = np.zeros(len(events), dtype=np.int64)
+    for t, y, x, channel in np.argwhere(events):
+        for ky, kx in np.ndindex(layer.weight.shape[2:]):
+            row, column = y + layer.padding[0] - ky, x + layer.padding[1] - kx
+            on_grid = row % layer.stride[0] == 0 and column % layer.stride[1] == 0
+            if on_grid and 0 <= row < height * layer.stride[0] and 0 <= column < width * layer.stride[1]:
+                met[t] += np.count_nonzero(counted[:, channel, ky, kx])
+    return met
 
 
 def _clipped(layer, events):
-    """How often N5 clips: the sums before it, from the reference's membranes."""
+    """How often N5 clips in each step: the sums before it, from the reference's membranes."""
     spikes, membranes = reference_layer(layer, events)
-    clipped = 0
+    clipped = np.zeros(len(events), dtype=np.int64)
     for t, arriving in enumerate(events):
         before = membranes[t - 1].astype(np.int64) if t else np.zeros(layer.output_shape, np.int64)
         kept = np.sign(before) * (np.abs(before) * (4096 - layer.decays.astype(np.int64)) // 4096)
         value = kept + (synaptic_sum(layer.weight, arriving, layer.output_shape, layer.stride, layer.padding) << 6)
         if t and layer.reset == "soft":
             value -= (layer.thresholds.astype(np.int64) << 6) * spikes[t - 1]
-        clipped += np.count_nonzero(np.abs(value) > MEMBRANE_MAX)
+        clipped[t] = np.count_nonzero(np.abs(value) > MEMBRANE_MAX)
     return clipped
 
 
@@ -149,7 +165,56 @@ def test_saturation_is_clipped_and_counted():
     core = ConvLifCore(layer)
     core.run(np.full((3, 1, 1, 16), -128, dtype=np.int8))
     assert core.membrane.item() == -MEMBRANE_MAX
-    assert core.counts.tolist()[4] == 3
+    assert core.counts[:, COUNT_FIELDS.index("saturated_states")].tolist() == [1, 1, 1]
+
+
+def test_reaches_beyond_32_bits_are_added_exactly():
+    """The largest kernel's reach, met by more events than may be added before the two halves are taken apart."""
+    largest = 64 * 64 * 1024
+    reach = np.array([largest << 32 | 1, largest << 32 | largest], dtype=np.uint64)
+    positions = np.arange(5000, dtype=np.uint32) % 2
+    assert _add_reaches(positions, 5000, reach) == (2500 * (largest + 1), 5000 * largest)
+    assert _add_reaches(positions, 0, reach) == (0, 0)
+
+
+@pytest.mark.parametrize(("reset", "active"), [("soft", [0, 1, 1, 1]), ("hard", [0, 1, 0, 0])])
+def test_a_neuron_that_fires_is_active_and_one_whose_inputs_cancel_is_at_rest(reset, active):
+    """Soft: the step after a spike subtracts the threshold from what is left. Hard: the membrane is cleared at once."""
+    weight = np.array([[[[64]], [[-64]]]], dtype=np.int32)
+    layer = ConvLifSpec("one", (1, 1, 2), weight, (1, 1), (0, 0), 63, 4095, reset, graded_input=True)
+    events = np.array([[1, 1], [1, 0], [0, 0], [0, 0]], dtype=np.int8).reshape(4, 1, 1, 2)
+    core = ConvLifCore(layer)
+    assert core.run(events).ravel().tolist() == [0, 1, 0, 0]
+    counts = dict(zip(COUNT_FIELDS, core.counts.T.tolist(), strict=True))
+    assert counts["active_updates"] == active
+    assert counts["events_in"] == [2, 1, 0, 0]
+    assert counts["synaptic_operations"] == counts["stored_operations"] == [2, 1, 0, 0]
+
+
+def test_a_clip_counts_the_same_at_once_and_step_by_step_and_begins_anew(make_stm, make_clip):
+    stm = make_stm(3)
+    clips = [make_clip(stm, seed) for seed in (1, 2)]
+    with NativeStm(stm) as whole, NativeStm(stm, record=True) as stepwise:
+        for clip in clips:
+            counted = whole.run_clip(*clip).counts
+            assert counted == stepwise.run_clip(*clip).counts
+            for layer in counted:
+                assert len(layer.step_events) == len(layer.step_operations) == len(layer.step_spikes) == stm.timesteps
+                assert sum(layer.step_events) == layer.events_in > 0
+                assert sum(layer.step_operations) == layer.stored_operations > layer.synaptic_operations
+                assert sum(layer.step_spikes) == layer.spikes_out > 0
+                assert layer.active_updates + layer.inactive_updates == layer.neuron_updates
+
+
+def test_the_busiest_stream_computes_for_a_part_of_the_call(make_stm, make_clip):
+    stm = make_stm(3)
+    with NativeStm(stm) as engine:
+        engine.run_clip(*make_clip(stm, 1))
+        begin = time.perf_counter()
+        result = engine.run_clip(*make_clip(stm, 1))
+        assert 0 < result.compute_seconds < time.perf_counter() - begin
+    assert busiest_stream_seconds(stm, [10, 20, 7, 8]) == 30e-9
+    assert busiest_stream_seconds(stm, [1, 2, 7, 8]) == 15e-9
 
 
 def test_clips_do_not_leak_into_each_other(make_stm, make_clip):

@@ -36,8 +36,6 @@ def test_trace_adds_up(trace, bundle):
         assert layer.neuron_updates == layer.neurons * layer.timesteps
         assert 0 < layer.spikes_out < layer.neuron_updates
         assert layer.synaptic_operations > layer.events_in
-    assert [stage.stage for stage in trace.stages] == ["read", "encode", "spiking", "dense"]
-    assert all(stage.seconds > 0 for stage in trace.stages)
     assert trace.dense_macs == 4 * sum(node.macs for node in trace.dense)
 
 

@@ -16,7 +16,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS
+from hybrid_cvar.neuromorphic.counting import message_size
 
 __all__ = ["CLIPS_IN_FLIGHT", "ClipSource", "MembraneSink", "ReadOut", "SpikeSink"]
 
@@ -67,22 +67,24 @@ class ReadOut(AbstractProcess):
 
     Ports:
         membrane_in: int32 (h, w, C). membrane_out: the same, external.
-        counts_in: int64 (layers, 5), the sum over the rows of this stream's layers and what the stream before sends.
+        counts_in: int64 (layers, message), the sum over the rows of this stream's layers and what the stream before
+            sends; a row is a layer's message (`counting`).
         counts_out: the same, to the next stream's; the last one's is for the program. Used only if `with_counts`.
 
     Args:
         shape: of the membrane (h, w, C).
         rows: layers of all streams.
+        timesteps: steps of a clip (T).
         period: run steps a clip.
         last_step: run step, within the period, in which the stream's last layer sends.
         with_counts: whether the layers count.
     """
 
     def __init__(
-        self, *, shape: tuple[int, int, int], rows: int, period: int, last_step: int, with_counts: bool
+        self, *, shape: tuple[int, int, int], rows: int, timesteps: int, period: int, last_step: int, with_counts: bool
     ) -> None:
         super().__init__(period=period, last_step=last_step, with_counts=with_counts)
-        counts_shape = (rows, len(COUNT_FIELDS))
+        counts_shape = (rows, message_size(timesteps))
         self.membrane_in = InPort(shape=shape)
         self.counts_in = InPort(shape=counts_shape)
         self.membrane_out = OutPort(shape=shape)

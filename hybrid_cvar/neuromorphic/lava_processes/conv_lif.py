@@ -1,5 +1,6 @@
 """ConvLIF as one Lava Process, with two ProcessModels of the same bits (spec.md) and one in float."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.process import Conv
 
 from hybrid_cvar.fixed_point import DECAY_UNITY, MEMBRANE_SCALE, WEIGHT_SCALE
-from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS, ConvLifCore
+from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
+from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS, message_size, pack_counts
 from hybrid_cvar.neuromorphic.lava_processes.soft_reset_lif import SoftResetLif
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec
 from hybrid_cvar.neuromorphic.reference import synaptic_sum
@@ -24,9 +26,19 @@ from hybrid_cvar.neuromorphic.reference import synaptic_sum
 __all__ = ["ConvLif", "PyConvLifModelFixed", "PyConvLifModelFloat", "SubConvLifModel"]
 
 
+_NEURON_UPDATES, _SPIKES_OUT = COUNT_FIELDS.index("neuron_updates"), COUNT_FIELDS.index("spikes_out")
+
+
 def lava_kernel(weight: np.ndarray) -> np.ndarray:
     """(C_out, C_in, kh, kw) of torch to (C_out, kh, kw, C_in), flipped, as `lava.proc.conv.Conv` takes it."""
     return np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(0, 2, 3, 1))
+
+
+def _in_its_row(params: Any, message: np.ndarray) -> np.ndarray:
+    """A layer's message in its row, zeros in those of the other layers."""
+    messages = np.zeros((params["rows"], message.size), dtype=np.int64)
+    messages[params["row"]] = message
+    return messages
 
 
 class ConvLif(AbstractProcess):
@@ -42,8 +54,8 @@ class ConvLif(AbstractProcess):
         s_out: int8 (h, w, C_out), spikes of one step.
         u_out: int32 (h, w, C_out), the membrane after every step.
         membrane_out: int32 (h, w, C_out), sent once a clip, after its last step.
-        counts_out: int64 (layers, 5), sent once a clip; this layer's row is `COUNT_FIELDS`, the others
-            are 0, so that the read-out adds up all layers. Fused model only.
+        counts_out: int64 (layers, message), sent once a clip; this layer's row is its message (`counting`), the others
+            are 0, so that the read-out adds up all layers. Fused models only.
 
     Vars:
         weight: the kernel in stock Conv's layout, for reading; only the SubProcessModel computes with it.
@@ -75,7 +87,7 @@ class ConvLif(AbstractProcess):
         self.s_out = OutPort(shape=spec.output_shape)
         self.u_out = OutPort(shape=spec.output_shape)
         self.membrane_out = OutPort(shape=spec.output_shape)
-        self.counts_out = OutPort(shape=(rows, len(COUNT_FIELDS)))
+        self.counts_out = OutPort(shape=(rows, message_size(timesteps)))
         self.weight = Var(shape=weight.shape, init=weight)
         self.u = Var(shape=spec.output_shape, init=0)
 
@@ -110,10 +122,8 @@ class PyConvLifModelFixed(PyLoihiProcessModel):
         self.s_out.send(self._core.run(events[np.newaxis])[0])
         self.u_out.send(self.u)
         if clip_step == self.proc_params["timesteps"] - 1:
-            counts = np.zeros((self.proc_params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
-            counts[self.proc_params["row"]] = self._core.counts
             self.membrane_out.send(self.u)
-            self.counts_out.send(counts)
+            self.counts_out.send(_in_its_row(self.proc_params, pack_counts(self._core.counts, self._core.nanoseconds)))
 
 
 @implements(proc=ConvLif, protocol=LoihiProtocol)
@@ -123,7 +133,7 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
     """The same weights, threshold and leak in float64, without truncation or clipping: for debugging.
 
     What it gives beside the fixed-point model is the effect of 24-bit arithmetic alone. The read-out is
-    rounded to the fixed-point model's units; `counts_out` holds spikes and neuron updates only.
+    rounded to the fixed-point model's units; `counts_out` holds spikes, neuron updates and time only.
     """
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int8, precision=8)
@@ -138,18 +148,21 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
         super().__init__(proc_params)
         self._run_step = 0
         self._spikes = np.zeros(proc_params["spec"].output_shape, dtype=np.int8)
-        self._fired = 0
+        self._counts = np.zeros((proc_params["timesteps"], len(COUNT_FIELDS)), dtype=np.int64)
+        self._nanoseconds = 0
 
     def run_spk(self) -> None:
         """Receives a step's events, runs the layer, sends its spikes; at a clip's end also the read-out."""
         params, spec = self.proc_params, self.proc_params["spec"]
         events = self.s_in.recv()
+        begin = time.perf_counter_ns()
         clip_step = self._run_step % params["period"] - params["offset"]
         self._run_step += 1
         if clip_step == 0:
             self.u[:] = 0
             self._spikes[:] = 0
-            self._fired = 0
+            self._counts[:] = 0
+            self._nanoseconds = 0
         synapse = synaptic_sum(spec.weight, events, spec.output_shape, spec.stride, spec.padding)
         threshold = spec.thresholds / WEIGHT_SCALE
         leak = (DECAY_UNITY - spec.decays) / DECAY_UNITY
@@ -160,15 +173,15 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
         if spec.reset == "hard":
             self.u[fired] = 0
         self._spikes[:] = fired
-        self._fired += int(fired.sum())
-        self.s_out.send(self._spikes)
+        self._counts[clip_step, _NEURON_UPDATES] = self.u.size
+        self._counts[clip_step, _SPIKES_OUT] = fired.sum()
         membrane = np.rint(self.u * MEMBRANE_SCALE).astype(np.int32)
+        self._nanoseconds += time.perf_counter_ns() - begin
+        self.s_out.send(self._spikes)
         self.u_out.send(membrane)
         if clip_step == params["timesteps"] - 1:
-            counts = np.zeros((params["rows"], len(COUNT_FIELDS)), dtype=np.int64)
-            counts[params["row"], 2:4] = (params["timesteps"] * self.u.size, self._fired)
             self.membrane_out.send(membrane)
-            self.counts_out.send(counts)
+            self.counts_out.send(_in_its_row(params, pack_counts(self._counts, self._nanoseconds)))
 
 
 @implements(proc=ConvLif, protocol=LoihiProtocol)

@@ -17,7 +17,8 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from hybrid_cvar.neuromorphic.conv_lif_core import COUNT_FIELDS, ConvLifCore
+from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore
+from hybrid_cvar.neuromorphic.counting import message_size, pack_counts
 from hybrid_cvar.neuromorphic.layer_spec import StreamSpec
 
 __all__ = ["ConvLifStream", "PyConvLifStreamModelFixed"]
@@ -30,9 +31,9 @@ class ConvLifStream(AbstractProcess):
         s_in: int8 (H, W, C_in), events of one step.
         s_out: int8 (h, w, C_out), spikes of one step, of the last layer.
         membrane_out: int32 (h, w, C_out), of the last layer, sent once a clip, after its last step.
-        counts_in: int64 (layers before, 5), received once a clip if `layers_before` is not 0.
-        counts_out: int64 (layers before + layers, 5), `COUNT_FIELDS` a row, sent once a clip: what came in, then the
-            rows of this stream's layers.
+        counts_in: int64 (layers before, message), received once a clip if `layers_before` is not 0.
+        counts_out: int64 (layers before + layers, message), a layer's message (`counting`) a row, sent once a clip:
+            what came in, then the rows of this stream's layers.
         spikes_out: int8 (T, neurons), all layers, flat, in order; sent once a clip if `record`.
         membranes_out: int32 (T, neurons), the same.
 
@@ -54,8 +55,8 @@ class ConvLifStream(AbstractProcess):
         self.s_in = InPort(shape=stream.layers[0].input_shape)
         self.s_out = OutPort(shape=stream.membrane_shape)
         self.membrane_out = OutPort(shape=stream.membrane_shape)
-        self.counts_in = InPort(shape=(max(layers_before, 1), len(COUNT_FIELDS)))
-        self.counts_out = OutPort(shape=(layers_before + len(stream.layers), len(COUNT_FIELDS)))
+        self.counts_in = InPort(shape=(max(layers_before, 1), message_size(timesteps)))
+        self.counts_out = OutPort(shape=(layers_before + len(stream.layers), message_size(timesteps)))
         self.spikes_out = OutPort(shape=(timesteps, neurons))
         self.membranes_out = OutPort(shape=(timesteps, neurons))
         self.u = Var(shape=stream.membrane_shape, init=0)
@@ -105,7 +106,7 @@ class PyConvLifStreamModelFixed(PyLoihiProcessModel):
 
     def _send_clip(self) -> None:
         self.membrane_out.send(self.u)
-        rows = [core.counts for core in self._cores]
+        rows = [pack_counts(core.counts, core.nanoseconds) for core in self._cores]
         before = list(self.counts_in.recv()) if self.proc_params["layers_before"] else []
         self.counts_out.send(np.stack([*before, *rows]))
         if self.proc_params["record"]:
