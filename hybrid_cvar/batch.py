@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from hybrid_cvar.compiler import Bundle
-from hybrid_cvar.energy import EnergyProfile, estimate_energy
+from hybrid_cvar.compiler.manifest_records import read_parity, read_resources
+from hybrid_cvar.energy import EnergyProfile, estimate_energy, model_chip_latency
 from hybrid_cvar.errors import EngineError, HybridCvarError
 from hybrid_cvar.onnx_session import SessionSettings
 from hybrid_cvar.records import Report, VideoInfo
@@ -40,12 +41,14 @@ class BatchObserver:
         on_video: (probe, clips) it was opened.
         on_clip: a clip is done.
         on_report: (report) it is done.
+        on_first_prediction: (label, probability, seconds) of a stream, what its first clip alone would be.
         on_failure: (failure, a ProcessModel's own traceback or nothing) it failed.
     """
 
     on_start: Callable[[str], None] = lambda name: None
     on_video: Callable[[VideoInfo, int], None] = lambda info, clips: None
     on_clip: Callable[[], None] = lambda: None
+    on_first_prediction: Callable[[str, float, float], None] = lambda label, probability, seconds: None
     on_report: Callable[[Report], None] = lambda report: None
     on_failure: Callable[[VideoFailure, str], None] = lambda failure, traceback: None
 
@@ -61,6 +64,7 @@ def run_batch(
     top: int = 5,
     domain: str = "auto",
     strict: bool = False,
+    overlap: bool = False,
     observer: BatchObserver | None = None,
 ) -> BatchResult:
     """Runs every video with one runtime; a runtime that breaks is started anew for the next video.
@@ -71,9 +75,11 @@ def run_batch(
         clips: at most so many a video. top: classes to name.
         domain: whose GOPs are read, `auto`, `native` or `transcode`; see `probe_video`.
         strict: price graded input events as multiply-accumulates; see `estimate_energy`.
+        overlap: reading and the two partitions work side by side; see `HybridRuntime.run_video`.
         observer: told of progress.
 
     Raises:
+        BundleError: what the bundle says of its resources or its parity is damaged.
         ConfigError, MissingPartError, EngineError: the runtime cannot start at all.
     """
     if strict:
@@ -83,6 +89,7 @@ def run_batch(
     failures: list[VideoFailure] = []
     interrupted = False
     notices = (bundle.notice,) if bundle.notice else ()
+    resources, parity = read_resources(bundle), read_parity(bundle)
     with ExitStack() as stack:
         runtime: HybridRuntime | None = stack.enter_context(HybridRuntime(bundle, engine=engine, dense=dense))
         try:
@@ -93,10 +100,22 @@ def run_batch(
                     if runtime is None:
                         runtime = stack.enter_context(HybridRuntime(bundle, engine=engine, dense=dense))
                     trace = runtime.run_video(
-                        path, clips=clips, domain=domain, on_video=watch.on_video, on_clip=watch.on_clip
+                        path,
+                        clips=clips,
+                        domain=domain,
+                        overlap=overlap,
+                        on_video=watch.on_video,
+                        on_clip=watch.on_clip,
+                        on_first_prediction=watch.on_first_prediction,
                     )
                     report = build_report(
-                        trace, estimate_energy(trace, profile, strict=strict), top=top, notices=notices
+                        trace,
+                        estimate_energy(trace, profile, strict=strict),
+                        top=top,
+                        notices=notices,
+                        chip_latency=model_chip_latency(trace, profile, resources),
+                        resources=resources,
+                        parity=parity,
                     )
                 except HybridCvarError as error:
                     failures.append(VideoFailure(name, str(error)))

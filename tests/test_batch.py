@@ -1,12 +1,16 @@
 """A batch loses nothing: not by a broken runtime, not by an interrupt."""
 
+import io
+from dataclasses import replace
+
 import pytest
 
 from hybrid_cvar import batch
 from hybrid_cvar.assets import DEFAULT_BUNDLE, SAMPLE_VIDEO
 from hybrid_cvar.compiler import load_bundle
-from hybrid_cvar.energy import load_profile
-from hybrid_cvar.errors import EngineError
+from hybrid_cvar.compiler.manifest_records import read_parity, read_resources
+from hybrid_cvar.energy import load_profile, model_chip_latency
+from hybrid_cvar.errors import BundleError, EngineError
 from hybrid_cvar.onnx_session import SessionSettings
 from hybrid_cvar.runtime import HybridRuntime
 
@@ -96,3 +100,56 @@ def test_an_interrupt_keeps_what_is_done_and_names_what_is_not(moment):
     assert result.interrupted
     assert len(result.reports) == done
     assert [failure.error.endswith("run it again") for failure in result.failures] == [True] * (4 - done)
+
+
+def test_a_report_says_what_the_bundle_says_of_itself(monkeypatch):
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    modelled, given = object(), []
+    monkeypatch.setattr(batch, "model_chip_latency", lambda *arguments: given.append(arguments) or modelled)
+    profile = load_profile("paper-45nm")
+    (report,) = batch.run_batch([SAMPLE_VIDEO], bundle, profile, engine="native", clips=1).reports
+    assert report.resources == read_resources(bundle) is not None
+    assert report.parity == read_parity(bundle) != ()
+    assert report.chip_latency is modelled
+    assert given == [(report.trace, profile, report.resources)]
+
+
+def test_a_profile_with_times_gives_the_time_on_its_chip():
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    profile = load_profile("loihi1-davies2018")
+    (report,) = batch.run_batch([SAMPLE_VIDEO], bundle, profile, engine="native", clips=1).reports
+    assert report.chip_latency == model_chip_latency(report.trace, profile, read_resources(bundle))
+    assert report.chip_latency.clip_seconds > 0
+    (report,) = batch.run_batch([SAMPLE_VIDEO], bundle, load_profile("paper-45nm"), engine="native", clips=1).reports
+    assert report.chip_latency is None
+
+
+def test_a_bundle_whose_parity_is_damaged_runs_nothing(monkeypatch):
+    bundle = load_bundle(DEFAULT_BUNDLE)
+    damaged = replace(bundle, manifest=bundle.manifest | {"parity": {"clips": 1}})
+    monkeypatch.setattr(HybridRuntime, "__enter__", lambda self: pytest.fail("it was started"))
+    with pytest.raises(BundleError, match="'parity' has no rows"):
+        batch.run_batch([SAMPLE_VIDEO], damaged, load_profile("paper-45nm"), engine="native")
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_streams_first_answer_reaches_the_observer_and_a_files_does_not(overlap):
+    told, reported = [], []
+    stream = io.BytesIO(SAMPLE_VIDEO.read_bytes())
+    observer = batch.BatchObserver(
+        on_first_prediction=lambda *answer: told.append(answer), on_report=lambda report: reported.append(len(told))
+    )
+    result = batch.run_batch(
+        [SAMPLE_VIDEO, stream],
+        load_bundle(DEFAULT_BUNDLE),
+        load_profile("paper-45nm"),
+        engine="native",
+        clips=2,
+        overlap=overlap,
+        observer=observer,
+    )
+    assert [report.trace.overlapped for report in result.reports] == [overlap, overlap]
+    assert reported == [0, 1]
+    ((label, probability, seconds),) = told
+    assert label in result.reports[1].trace.labels and 0 < probability <= 1
+    assert seconds == result.reports[1].trace.first_prediction_seconds

@@ -79,6 +79,14 @@ def run_command(
     ] = 8,
     top: Annotated[int, typer.Option("--top", "-k", min=1, help="Classes to name.")] = 5,
     domain: DomainOption = Domain.auto,
+    overlap: Annotated[
+        bool,
+        typer.Option(
+            "--overlap/--no-overlap",
+            help="Reading, the spiking and the ANN partition work side by side: more videos a second, the same answers "
+            "to the bit; but a stage's time then holds what it lost to the others.",
+        ),
+    ] = False,
     profile: ProfileOption = "paper-45nm",
     strict: Annotated[
         bool,
@@ -135,6 +143,7 @@ def run_command(
                 clips=clips,
                 top=top,
                 domain=domain.value,
+                overlap=overlap,
                 strict=strict,
                 observer=display.observer,
             )
@@ -191,6 +200,7 @@ class _RunDisplay:
             on_start=self._start_video,
             on_video=lambda info, clips: self._progress.update(self._task, total=clips),
             on_clip=self._count_clip,
+            on_first_prediction=self._show_first_prediction,
             on_report=self._show_report,
             on_failure=self._show_failure,
         )
@@ -203,6 +213,14 @@ class _RunDisplay:
         heed_ctrl_c()
         self._progress.remove_task(self._task)
         self._task = self._progress.add_task(escape(Path(name).name), total=None)
+
+    def _show_first_prediction(self, label: str, probability: float, seconds: float) -> None:
+        self._progress.stop()
+        stderr.print(
+            f"first prediction after {seconds:.2f} s: {escape(label)} ({probability:.1%}), of the first clip alone",
+            highlight=False,
+        )
+        self._progress.start()
 
     def _show_report(self, report: "Report") -> None:
         from hybrid_cvar.reporting import print_report, print_report_line

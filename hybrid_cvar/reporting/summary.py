@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid_cvar.errors import ConfigError, EngineError
-from hybrid_cvar.records import EnergyEstimate, Prediction, Report, Trace
+from hybrid_cvar.records import ChipLatency, EnergyEstimate, ParityRow, Prediction, Report, ResourceReport, Trace
 from hybrid_cvar.reporting.units import exact, percent
 
 __all__ = ["build_report", "probabilities", "trace_notices"]
@@ -13,7 +13,16 @@ _ALWAYS_SPIKING = 0.95
 """Spikes a neuron and step from which a layer carries next to no information."""
 
 
-def build_report(trace: Trace, energy: EnergyEstimate, *, top: int = 5, notices: tuple[str, ...] = ()) -> Report:
+def build_report(
+    trace: Trace,
+    energy: EnergyEstimate,
+    *,
+    top: int = 5,
+    notices: tuple[str, ...] = (),
+    chip_latency: ChipLatency | None = None,
+    resources: ResourceReport | None = None,
+    parity: tuple[ParityRow, ...] = (),
+) -> Report:
     """Joins what a run saw with what it would cost.
 
     Args:
@@ -21,6 +30,7 @@ def build_report(trace: Trace, energy: EnergyEstimate, *, top: int = 5, notices:
         energy: the same run, priced.
         top: classes to name, at least 1; more than there are names all.
         notices: the caller's notices; they come first, those of `trace_notices` follow.
+        chip_latency, resources, parity: as of `Report`.
 
     Raises:
         ConfigError: `top` is less than 1.
@@ -47,6 +57,9 @@ def build_report(trace: Trace, energy: EnergyEstimate, *, top: int = 5, notices:
         energy=energy,
         predictions=tuple(Prediction(label=trace.labels[i], probability=float(shares[i])) for i in best),
         notices=tuple(dict.fromkeys(notices + trace_notices(trace))),
+        chip_latency=chip_latency,
+        resources=resources,
+        parity=parity,
     )
 
 

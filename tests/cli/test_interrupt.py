@@ -69,8 +69,9 @@ def test_ctrl_c_is_heard_from_the_start(delay):
     assert "Traceback" not in stderr
 
 
-def test_ctrl_c_keeps_the_videos_that_are_done(tmp_path):
-    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", *[str(SAMPLE_VIDEO)] * 100]
+@pytest.mark.parametrize("overlap", ["--no-overlap", "--overlap"])
+def test_ctrl_c_keeps_the_videos_that_are_done(tmp_path, overlap):
+    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", overlap, *[str(SAMPLE_VIDEO)] * 100]
     pipe, file = subprocess.PIPE, tmp_path / "r.json"
     unbuffered = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen([*command, "--json", str(file)], stdout=pipe, stderr=pipe, text=True, env=unbuffered) as run:
@@ -82,6 +83,23 @@ def test_ctrl_c_keeps_the_videos_that_are_done(tmp_path):
     assert len(result["videos"]) >= 1
     assert len(result["videos"]) + len(result["failures"]) == 100
     assert f"{len(result['videos'])} of 100 videos done" in stderr
+
+
+@pytest.mark.parametrize("overlap", ["--no-overlap", "--overlap"])
+def test_ctrl_c_ends_the_wait_for_a_stream_that_sends_nothing_more(overlap):
+    """Its first answer has been told by then; reading waits, and so do the partitions."""
+    command = [sys.executable, "-m", "hybrid_cvar", "run", "--engine", "native", overlap, "-"]
+    pipe, content = subprocess.PIPE, SAMPLE_VIDEO.read_bytes()
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as run:
+        run.stdin.write(content[: len(content) // 2])
+        run.stdin.flush()
+        told = run.stderr.readline().decode()
+        assert told.startswith("first prediction after ") and told.endswith(", of the first clip alone\n")
+        time.sleep(1)
+        assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=20) == 130
+        assert run.stderr.read().decode().splitlines()[-1] == "error: interrupted"
 
 
 def test_ctrl_c_whose_exception_is_lost_is_heeded_at_the_next_clip(monkeypatch):
