@@ -6,7 +6,6 @@ Every number is marked measured (on this host), emulated (counted while the mode
 times a sourced constant).
 """
 
-from hybrid_cvar.reporting.accuracy_plot import PublishedMethod
 from hybrid_cvar.reporting.compile_summary import print_compile_result, print_parity
 from hybrid_cvar.reporting.failures import VideoFailure
 from hybrid_cvar.reporting.html_report import render_html, write_html
@@ -17,7 +16,6 @@ from hybrid_cvar.reporting.terminal import print_report, print_report_line
 
 __all__ = [
     "Machine",
-    "PublishedMethod",
     "VideoFailure",
     "build_report",
     "print_compile_result",

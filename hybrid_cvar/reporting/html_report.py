@@ -12,8 +12,8 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from hybrid_cvar.atomic_file import write_atomically
-from hybrid_cvar.records import EnergyEstimate, EnergyTerm, Percentiles, Report
-from hybrid_cvar.reporting.accuracy_plot import PublishedMethod, accuracy_plot
+from hybrid_cvar.records import EnergyEstimate, EnergyTerm, PaperTables, Percentiles, RecomputedEnergy, Report
+from hybrid_cvar.reporting.accuracy_plot import accuracy_plot, method_name
 from hybrid_cvar.reporting.clip_pictures import ClipPicture, clip_pictures
 from hybrid_cvar.reporting.failures import VideoFailure
 from hybrid_cvar.reporting.figures import (
@@ -40,9 +40,6 @@ __all__ = ["render_html", "write_html"]
 
 FULL_PICTURES = 8
 """Videos on a page up to which their pictures are large."""
-
-DATASET = "UCF-101"
-"""Whose accuracy the paper's Fig. 6 shows."""
 
 Kind = TypeVar("Kind")
 
@@ -102,14 +99,15 @@ def write_html(
     path: Path,
     *,
     command: str | None = None,
-    methods: Sequence[PublishedMethod] = (),
+    paper: PaperTables | None = None,
+    recomputed: Sequence[RecomputedEnergy] = (),
 ) -> None:
     """Writes `render_html` to a file, whole or not at all.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_atomically(path, render_html(reports, failures, command=command, methods=methods))
+    write_atomically(path, render_html(reports, failures, command=command, paper=paper, recomputed=recomputed))
 
 
 def render_html(
@@ -117,7 +115,8 @@ def render_html(
     failures: Sequence[VideoFailure] = (),
     *,
     command: str | None = None,
-    methods: Sequence[PublishedMethod] = (),
+    paper: PaperTables | None = None,
+    recomputed: Sequence[RecomputedEnergy] = (),
 ) -> str:
     """The run as one HTML page.
 
@@ -125,13 +124,14 @@ def render_html(
         reports: the videos that ran; more than one gives an index at the top.
         failures: those that did not.
         command: the command line that reproduces the page, shown as it is.
-        methods: published rows, drawn beside the run's energy; none, no such plot.
+        paper: its tables; Table 1 is drawn beside the run's energy.
+        recomputed: the energies of Table 1 from its own operations, in its order.
     """
     small = len(reports) > FULL_PICTURES
     videos = [_view(index, report, small) for index, report in enumerate(reports, start=1)]
     several = batch_plot(reports)
     ours = _our_joules(reports)
-    accuracy = accuracy_plot(methods, DATASET, ours)
+    accuracy = accuracy_plot(paper.table1, ours) if paper else None
     return render_page(
         "report.html",
         videos=videos,
@@ -141,9 +141,10 @@ def render_html(
         time_note=TIME_NOTE,
         batch_plot=several,
         spreads=video_spreads(reports) if reports else (),
-        methods=methods,
+        paper=paper,
+        recomputed={row.method: row for row in recomputed},
+        method_name=method_name,
         our_joules=ours,
-        dataset=DATASET,
         accuracy_plot=accuracy,
         bases=_distinct([_basis(report.energy) for report in reports]),
         parities=_distinct([report.parity for report in reports if report.parity]),

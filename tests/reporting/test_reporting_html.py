@@ -11,16 +11,17 @@ import pytest
 from markupsafe import escape
 from plotly.offline import get_plotlyjs
 
+from hybrid_cvar.energy import load_paper_tables, recompute_energy
 from hybrid_cvar.errors import OutputError
 from hybrid_cvar.records import Report
 from hybrid_cvar.reporting import VideoFailure, render_html, write_html
-from hybrid_cvar.reporting.accuracy_plot import PublishedMethod
 from hybrid_cvar.reporting.operation_rows import operation_rows
 from hybrid_cvar.reporting.units import count, duration, percent, si
 
 MakeReport = Callable[..., Report]
 VOID = {"meta", "br", "link", "img", "input", "hr"}
-METHOD = PublishedMethod("CoViAR", 90.4, 3.422, 81.72, "CD")
+PAPER = load_paper_tables()
+AGAIN = [recompute_energy(row) for row in PAPER.table1]
 
 
 class _Page(HTMLParser):
@@ -112,7 +113,7 @@ def test_a_page_without_a_plot_holds_no_plotly(make_report: MakeReport) -> None:
 
 def test_a_table_stands_beside_every_plot(make_report: MakeReport) -> None:
     """Without scripts a plot takes no room and its numbers are there."""
-    html = without_scripts(render_html([make_report()], methods=[METHOD]))
+    html = without_scripts(render_html([make_report()], paper=PAPER, recomputed=AGAIN))
     for part in re.split(r'<(?:div|section) class="card', html)[1:]:
         assert 'class="plot"' not in part or "<table" in part
     assert html.count('class="plot"') == 6
@@ -120,11 +121,14 @@ def test_a_table_stands_beside_every_plot(make_report: MakeReport) -> None:
 
 
 def test_no_accuracy_is_claimed_for_the_run(make_report: MakeReport) -> None:
-    html = render_html([make_report()], methods=[METHOD])
+    html = render_html([make_report()], paper=PAPER, recomputed=AGAIN)
     figures = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', html)]
     (lines,) = ([t for t in f["data"] if t["mode"] == "lines"] for f in figures if "markers+text" in str(f))
     assert [line["x"] for line in lines] == [[make_report().energy.total_joules] * 2]
     assert "was not measured on UCF-101" in html and "CoViAR" in html
+    assert html.count("&gt;3.422") == 1 and "needs 0.1588 T" in html, (
+        "as printed, and why the paper's own does not close"
+    )
     assert "UCF-101" not in render_html([make_report()])
 
 
