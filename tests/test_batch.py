@@ -10,7 +10,7 @@ from hybrid_cvar.assets import DEFAULT_BUNDLE, SAMPLE_VIDEO
 from hybrid_cvar.compiler import load_bundle
 from hybrid_cvar.compiler.manifest_records import read_parity, read_resources
 from hybrid_cvar.energy import load_profile, model_chip_latency
-from hybrid_cvar.errors import BundleError, EngineError
+from hybrid_cvar.errors import BundleError, ConfigError, EngineError
 from hybrid_cvar.onnx_session import SessionSettings
 from hybrid_cvar.runtime import HybridRuntime
 
@@ -30,6 +30,24 @@ def test_the_settings_of_the_ann_partition_reach_every_runtime(break_runs, monke
         clips=1,
     )
     assert given == [settings, settings]
+
+
+def test_strict_prices_graded_events_as_multiply_accumulates():
+    bundle, profile = load_bundle(DEFAULT_BUNDLE), load_profile("paper-45nm")
+    energies = []
+    for strict in (False, True):
+        result = batch.run_batch([SAMPLE_VIDEO], bundle, profile, engine="native", clips=1, strict=strict)
+        energies.append(result.reports[0].energy)
+    plain, strict = energies
+    assert (plain.strict, strict.strict) == (False, True)
+    graded = sum(layer.synaptic_operations for layer in result.reports[0].trace.spiking if layer.graded_input)
+    assert strict.total_joules - plain.total_joules == pytest.approx((4.6 - 0.9) * 1e-12 * graded) and graded
+
+
+def test_strict_is_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(HybridRuntime, "__enter__", lambda self: pytest.fail("it started"))
+    with pytest.raises(ConfigError, match="strict"):
+        batch.run_batch([SAMPLE_VIDEO], load_bundle(DEFAULT_BUNDLE), load_profile("loihi1-sanafe"), strict=True)
 
 
 def run(videos, **observer):

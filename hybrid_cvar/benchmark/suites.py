@@ -76,6 +76,24 @@ def _ann_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
 
 
 @contextmanager
+def _energy_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
+    from hybrid_cvar.benchmark.energy_suite import EnergyBench, energy_rows
+    from hybrid_cvar.benchmark.real_clips import find_dancer
+
+    bench = EnergyBench(find_dancer)
+    yield {name: partial(row, bench) for name, row in energy_rows().items()}
+
+
+@contextmanager
+def _latency_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
+    from hybrid_cvar.benchmark.latency_suite import LATENCY_ROWS, LatencyBench
+    from hybrid_cvar.benchmark.real_clips import find_dancer
+
+    with LatencyBench(find_dancer(), rounds) as bench:
+        yield {name: partial(row, bench) for name, row in LATENCY_ROWS.items()}
+
+
+@contextmanager
 def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
     from hybrid_cvar.benchmark.video_fuzz import fuzz_result, run_fuzz
 
@@ -87,6 +105,8 @@ _SUITES: Mapping[str, tuple[Callable[[int, BenchObserver], AbstractContextManage
     "video": (_video_rows, True),
     "spiking": (_spiking_rows, True),
     "ann": (_ann_rows, True),
+    "energy": (_energy_rows, True),
+    "latency": (_latency_rows, True),
     "fuzz": (_fuzz_rows, False),
 }
 

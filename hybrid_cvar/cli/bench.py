@@ -28,6 +28,8 @@ class Suite(StrEnum):
     video = "video"
     spiking = "spiking"
     ann = "ann"
+    energy = "energy"
+    latency = "latency"
     fuzz = "fuzz"
     all = "all"
 

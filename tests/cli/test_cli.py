@@ -191,6 +191,8 @@ def test_a_bad_bundle_and_profile_are_one_line(tmp_path):
     for arguments, words in (
         (["--bundle", tmp_path / "none"], "no such bundle"),
         (["--profile", "loihi9"], "loihi9"),
+        (["--profile", "loihi-2"], "no sourced energy or time of an operation is public"),
+        (["--strict", "--profile", "loihi1-sanafe"], "spikes carry no value"),
     ):
         done = native(*arguments)
         assert done.returncode == 1
@@ -349,6 +351,7 @@ def test_doctor_says_what_is_there():
     assert done.returncode == 0, done.stdout
     for part in ("Python", "onnxruntime", "lava-nc", "torch", "motion vectors", "shipped bundle", "shared memory"):
         assert part in done.stdout
+    assert "energy profiles" in done.stdout and "paper-45nm" in done.stdout
 
 
 def test_doctor_tries_the_providers_and_needs_none():
@@ -388,6 +391,17 @@ def test_help_teaches():
         shown = hybrid_cvar(*arguments).stdout
         assert [word for word in words if word not in shown] == []
     assert hybrid_cvar("--version").stdout.startswith("hybrid-cvar ")
+
+
+def test_the_help_of_profile_names_those_that_ship():
+    from hybrid_cvar.cli.options import ProfileOption
+    from hybrid_cvar.energy import profile_names
+
+    (option,) = ProfileOption.__metadata__
+    head, _, rest = option.help.partition(": ")
+    assert tuple(rest.split(", "))[:-1] == profile_names() and rest.endswith("TOML file of your own.")
+    for command in ("run", "eval"):
+        assert head in " ".join(hybrid_cvar(command, "--help").stdout.split())
 
 
 def test_the_shipped_files_are_small():

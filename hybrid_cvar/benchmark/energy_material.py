@@ -1,0 +1,113 @@
+"""What the energy suite runs: a preset's model on a real video, through the native engine and its exported graph."""
+
+import contextlib
+import ctypes
+import gc
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybrid_cvar.compiler import Bundle
+from hybrid_cvar.compiler.onnx_export import export_ann
+from hybrid_cvar.compiler.partition import partition_model
+from hybrid_cvar.model import ModelConfig
+from hybrid_cvar.model.describe import describe_model
+from hybrid_cvar.model.initial import initial_checkpoint
+from hybrid_cvar.neuromorphic.capacities import load_capacities
+from hybrid_cvar.neuromorphic.layer_spec import StmSpec
+from hybrid_cvar.neuromorphic.resources import report_resources
+from hybrid_cvar.records import ModelDescription, ResourceReport, Trace
+from hybrid_cvar.runtime import HybridRuntime
+from hybrid_cvar.video import read_clips
+
+__all__ = ["CLIPS", "SEED", "EnergyRun", "run_model"]
+
+CLIPS = 8
+"""A video (paper Sec. 4.1)."""
+SEED = 0
+CHIPS = ("loihi-1",)
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyRun:
+    """One model on one video.
+
+    Attributes:
+        trace: what the run saw.
+        described: the model's parts, counted without running it.
+        resources: cores that the spiking partition takes.
+        layer_inputs: inputs of each spiking layer, in the trace's order.
+        notice: what must be known of the weights.
+    """
+
+    trace: Trace
+    described: ModelDescription
+    resources: ResourceReport
+    layer_inputs: tuple[int, ...]
+    notice: str
+
+
+def run_model(config: ModelConfig, classes: int, video: Path, *, clips: int = CLIPS) -> EnergyRun:
+    """Makes a model, exports it, and runs it on clips of a video; nothing of it is kept but the counts.
+
+    Weights are seeded and untrained; thresholds are set on the video's middle clip for 10 % spikes.
+
+    Args:
+        config: of the model.
+        classes: logits.
+        video: a real one.
+        clips: at most so many, uniformly sampled.
+
+    Raises:
+        HybridCvarError: the video cannot be read, or the model not be exported or run.
+    """
+    described = describe_model(config, classes)
+    with tempfile.TemporaryDirectory(prefix="hybrid-cvar-bench-") as folder:
+        bundle = _make_bundle(config, classes, video, clips, Path(folder))
+        with HybridRuntime(bundle, engine="native") as runtime:
+            trace = runtime.run_video(video, clips=clips)
+    _give_memory_back()
+    return EnergyRun(
+        trace=trace,
+        described=described,
+        resources=report_resources(bundle.stm, [load_capacities(chip) for chip in CHIPS]),
+        layer_inputs=_layer_inputs(bundle.stm),
+        notice=bundle.notice,
+    )
+
+
+def _make_bundle(config: ModelConfig, classes: int, video: Path, clips: int, folder: Path) -> Bundle:
+    """A bundle in memory but for its graph; the torch model is let go when this returns."""
+    sampled = read_clips(video, config.input, clips).clips
+    labels = tuple(f"class {index}" for index in range(classes))
+    checkpoint = initial_checkpoint(config, labels, SEED, [sampled[len(sampled) // 2]])
+    partitions = partition_model(checkpoint.build_model())
+    notice = checkpoint.notice
+    del checkpoint  # a second copy of the weights
+    graph = folder / "ann.onnx"
+    export_ann(partitions.ann, config.name, labels, graph)
+    return Bundle(
+        path=folder,
+        name=config.name,
+        labels=labels,
+        trained=False,
+        notice=notice,
+        input=config.input,
+        stm=partitions.stm,
+        ann=graph,
+        ann_inputs=tuple(each.name for each in config.ann_inputs),
+        precision="fp32",
+        manifest={},
+    )
+
+
+def _give_memory_back() -> None:
+    """What the export freed the C library keeps, nearly a GB at the base size: the next model would come on top."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _layer_inputs(stm: StmSpec) -> tuple[int, ...]:
+    shapes = [layer.input_shape for stream in stm.streams for layer in stream.layers]
+    return tuple(height * width * channels for height, width, channels in shapes)

@@ -1,0 +1,161 @@
+"""The energy suite in small form: every row on small models."""
+
+import dataclasses
+import json
+import sys
+
+import pytest
+
+from hybrid_cvar.benchmark import BenchRun, describe_machine, render_bench_json
+from hybrid_cvar.benchmark.energy_suite import EnergyBench, energy_rows
+from hybrid_cvar.benchmark.suites import run_bench
+from hybrid_cvar.errors import EngineError
+
+CONTRACT = {
+    "energy.table1_max_relative_error": ("of the printed energy", "< 0.02"),
+    "energy.base_paper_joules": ("J", "0.734 within 3%"),
+    "energy.base_horowitz_45nm_fp16_joules": ("J", None),
+    "energy.base_horowitz_45nm_int8_joules": ("J", None),
+    "energy.base_loihi1_davies2018_joules": ("J", None),
+    "energy.base_loihi1_sanafe_joules": ("J", None),
+    "energy.base_loihi1_davies2018_chip_ms": ("ms a clip", None),
+    "energy.base_loihi1_sanafe_chip_ms": ("ms a clip", None),
+    "energy.large_paper_joules": ("J", "1.40 within 3%"),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(mini_config, dancer):
+    large = dataclasses.replace(mini_config, name="mini large", depth=3)
+    return EnergyBench(lambda: dancer, {"base": mini_config, "large": large}, classes=5)
+
+
+@pytest.fixture(scope="module")
+def results(bench):
+    return {name: row(bench) for name, row in energy_rows().items()}
+
+
+def test_rows_are_the_contracts():
+    assert list(energy_rows()) == list(CONTRACT)
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+@pytest.mark.parametrize("name", CONTRACT)
+def test_row(results, name):
+    unit, target = CONTRACT[name]
+    result = results[name]
+    assert (result.name, result.unit, result.detail.get("target")) == (name, unit, target)
+    assert result.value > 0 and result.provenance.value == "modelled"
+    assert ("met" in result.detail) == (target is not None)
+    if name != "energy.table1_max_relative_error":
+        assert result.detail["clips"] == 8 and result.detail["classes"] == 5
+        assert result.detail["video"] == "dancer.avi" and result.detail["engine"] == "native"
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+def test_results_are_json(results):
+    text = render_bench_json(BenchRun(describe_machine(), tuple(results.values()), ()))
+    assert [found["name"] for found in json.loads(text)["results"]] == list(CONTRACT)
+
+
+def test_the_papers_table_by_itself():
+    result = energy_rows()["energy.table1_max_relative_error"](EnergyBench(lambda: pytest.fail("no video is needed")))
+    assert result.value == pytest.approx(0.0153, abs=1e-4) and result.detail["met"]
+    rows = result.detail["rows"]
+    assert len(rows) == 13 and result.detail["rows_that_rounding_explains"] == 12
+    assert result.value == max(row["relative_error"] for method, row in rows.items() if method != "Ours")
+    assert rows["Ours"]["relative_error"] > result.value and not result.detail["own_row_closes"]
+    assert "0.1588 T" in result.detail["own_row"]
+    assert result.detail["own_row_needs_tflops"] == pytest.approx(0.1588, abs=5e-5)
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+def test_joules_are_those_of_the_run(bench, results):
+    detail = results["energy.base_paper_joules"].detail
+    run = bench.run("base")
+    assert run.trace.clips == 8 and len(run.trace.labels) == 5
+    assert detail["ann_macs_a_video"] == 8 * run.described.macs == run.trace.dense_macs
+    assert detail["gflops_spike"] == run.trace.synaptic_operations / 1e9
+    assert detail["dense_joules"] == pytest.approx(4.6e-12 * detail["ann_macs_a_video"])
+    assert detail["spiking_joules"] == pytest.approx(0.9e-3 * detail["gflops_spike"])
+    assert results["energy.base_paper_joules"].value == pytest.approx(detail["dense_joules"] + detail["spiking_joules"])
+    assert detail["strict_joules"] > results["energy.base_paper_joules"].value
+    assert detail["met"] is False and detail["relative_error"] > 0.9  # so small a model
+    first = sum(layer.synaptic_operations for layer in run.trace.spiking if layer.graded_input)
+    rise = detail["strict_joules"] - results["energy.base_paper_joules"].value
+    assert rise == pytest.approx((4.6 - 0.9) * 1e-12 * first)
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+def test_sparsity_is_against_what_every_input_in_every_step_would_take(bench, results):
+    detail = results["energy.base_paper_joules"].detail
+    layers = detail["layers"]
+    assert list(layers) == ["motion.0", "motion.1", "residual.0", "residual.1"]
+    dense = sum(layer["dense_accumulates"] for layer in layers.values())
+    assert dense == 8 * bench.run("base").described.dense_accumulates
+    assert detail["gflops_spike_dense"] == dense / 1e9
+    for layer in layers.values():
+        assert 0 < layer["accumulates"] <= layer["accumulates_with_stored_zeros"] < layer["dense_accumulates"]
+        assert 0 < layer["sparsity"] < 1 and 0 < layer["input_sparsity"] < 1
+    assert detail["sparsity"] == pytest.approx(1 - detail["gflops_spike"] / detail["gflops_spike_dense"])
+    assert detail["paper_gflops_spike"] == 3.99
+    assert results["energy.large_paper_joules"].detail["paper_gflops_spike"] is None
+    # The second layer's inputs are the first one's spikes, which the threshold sets near 10 %.
+    assert 1 - layers["motion.1"]["input_sparsity"] == pytest.approx(layers["motion.0"]["spike_rate"])
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+def test_every_profile_prices_the_same_run(results):
+    for name, (unit, _) in CONTRACT.items():
+        if name.startswith("energy.base_") and unit == "J" and name != "energy.base_paper_joules":
+            detail = results[name].detail
+            operations = detail["operations"]
+            assert operations["dense: MAC"]["count"] == results["energy.base_paper_joules"].detail["ann_macs_a_video"]
+            assert results[name].value == pytest.approx(sum(row["joules"] for row in operations.values()))
+            assert all(
+                row["joules"] == pytest.approx(1e-12 * row["count"] * row["picojoules"]) for row in operations.values()
+            )
+            assert any("Loihi 2" in entry for entry in detail["not_priced"])
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+def test_chip_rows_say_what_they_rest_on(results):
+    for profile in ("davies2018", "sanafe"):
+        result = results[f"energy.base_loihi1_{profile}_chip_ms"]
+        detail = result.detail
+        assert detail["chip"] == "Loihi 1" and detail["steps"] == 4 + 1 and detail["assumptions"] and detail["sources"]
+        assert detail["cores"] == sum(layer["cores"] for layer in detail["layers"].values())
+        assert result.value > 1e-3 * detail["steps"] * detail["barrier_us"]
+        assert result.value >= max(layer["ms_a_clip"] for layer in detail["layers"].values())
+
+
+@pytest.mark.needs_compile
+@pytest.mark.needs_clips
+def test_a_graph_that_counts_otherwise_than_torch_is_refused(bench):
+    run = bench.run("base")
+    wrong = dataclasses.replace(
+        run,
+        trace=dataclasses.replace(
+            run.trace, dense=(*run.trace.dense[1:], dataclasses.replace(run.trace.dense[0], macs=1))
+        ),
+    )
+    mutated = EnergyBench(bench.find_video, bench.configs, bench.classes, {"base": wrong})
+    with pytest.raises(EngineError, match="multiply-accumulates in the exported graph"):
+        energy_rows()["energy.base_paper_joules"](mutated)
+
+
+def test_without_torch_the_paper_is_still_recomputed(monkeypatch):
+    monkeypatch.delitem(sys.modules, "hybrid_cvar.benchmark.energy_material", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith(("hybrid_cvar.model", "hybrid_cvar.compiler"))]:
+        monkeypatch.delitem(sys.modules, name)
+    run = run_bench(["energy"])
+    assert [found.name for found in run.results] == ["energy.table1_max_relative_error"]
+    assert len(run.failures) == len(CONTRACT) - 1
+    assert all("pip install" in failure.error for failure in run.failures)
