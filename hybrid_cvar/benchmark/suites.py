@@ -94,6 +94,18 @@ def _latency_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Ro
 
 
 @contextmanager
+def _operations_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
+    try:
+        from hybrid_cvar.benchmark.operations_suite import OPERATIONS_ROWS, OperationsBench
+    except ImportError as error:
+        raise MissingPartError(
+            f"torch, lava-dl or onnx cannot be imported ({error})", "the models are made with them", INSTALL_COMPILE
+        ) from error
+    bench = OperationsBench()
+    yield {name: partial(row, bench) for name, row in OPERATIONS_ROWS.items()}
+
+
+@contextmanager
 def _fuzz_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
     from hybrid_cvar.benchmark.video_fuzz import fuzz_result, run_fuzz
 
@@ -107,6 +119,7 @@ _SUITES: Mapping[str, tuple[Callable[[int, BenchObserver], AbstractContextManage
     "ann": (_ann_rows, True),
     "energy": (_energy_rows, True),
     "latency": (_latency_rows, True),
+    "operations": (_operations_rows, True),
     "fuzz": (_fuzz_rows, False),
 }
 

@@ -30,6 +30,7 @@ class Suite(StrEnum):
     ann = "ann"
     energy = "energy"
     latency = "latency"
+    operations = "operations"
     fuzz = "fuzz"
     all = "all"
 

@@ -19,10 +19,11 @@ __all__ = ["DenseEngine", "node_macs"]
 # Element-wise, pooling, normalising and moving operators: no MAC in the paper's counting, nor in torch's.
 NO_MATRIX_PRODUCT = frozenset(
     """
-    Abs Add ArgMax AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape DequantizeLinear Div
-    Equal Erf Exp Expand Flatten Gather Gelu GlobalAveragePool Greater Identity LayerNormalization LeakyRelu Less
-    Log Max MaxPool Min Mul Neg Pad Pow QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape
-    Resize Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where
+    Abs Add And ArgMax AveragePool BatchNormalization Cast CastLike Ceil Clip Concat Constant ConstantOfShape
+    DequantizeLinear Div Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool
+    Greater GreaterOrEqual Identity LayerNormalization LeakyRelu Less LessOrEqual Log Max MaxPool Min Mul Neg Not Or Pad
+    Pow QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceSum Relu Reshape Resize Round ScatterElements
+    ScatterND Shape Sigmoid Sign Slice Softmax Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Unsqueeze Where
     """.split()  # noqa: SIM905
 )
 
