@@ -1,5 +1,6 @@
 """What every page shares: its templates, filters, marks, and plotly.js where it has a plot."""
 
+import statistics
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +37,7 @@ def render_page(template: str, **values: Any) -> str:
         "shown": shown,
         "si": si,
         "share": _share,
+        "median": statistics.median,
     }
     return environment.get_template(template).render(
         version=__version__,

@@ -95,12 +95,17 @@ def layout(x: Mapping[str, Any], y: Mapping[str, Any], **changes: Any) -> dict[s
     }
 
 
-def categories(names: Sequence[str]) -> dict[str, Any]:
-    """A vertical axis of names, the first at the top."""
+def categories(names: Sequence[str], longest: int = LONGEST_NAME) -> dict[str, Any]:
+    """A vertical axis of users' names, the first at the top: they stand at 0, 1, 2, ..., so that none hides another."""
     return axis(
-        type="category", categoryorder="array", categoryarray=list(names), autorange="reversed", showgrid=False,
+        tickmode="array",
+        tickvals=list(range(len(names))),
+        ticktext=[plot_text(name, longest) for name in names],
+        range=[len(names) - 0.5, -0.5],
+        zeroline=False,
+        showgrid=False,
         tickfont={"size": 12, "color": "var(--ink)"},
-    )  # fmt: skip
+    )
 
 
 @cache

@@ -16,6 +16,11 @@ ROW = 34
 FRAME = 96
 """Height of what is around the bars: axis, title, legend."""
 
+LEGEND = {
+    "orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}, "traceorder": "normal",
+}  # fmt: skip
+"""In the order of the stack."""
+
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MILLI = 1e3
@@ -35,24 +40,25 @@ def energy_plot(energy: EnergyEstimate, partition: str) -> Plot | None:
             "type": "bar",
             "orientation": "h",
             "name": plot_text(operation, 40),
-            "y": [plot_text(part) for part in parts],
+            "y": list(range(len(parts))),
+            "hovertext": [plot_text(part) for part in parts],
             "x": [
                 scale * sum(t.energy_joules for t in terms if t.part == part and t.operation == operation)
                 for part in parts
             ],
             "marker": {"color": single or SERIES[index % len(SERIES)]},
-            "hovertemplate": f"%{{y}}: %{{x:.3g}} {unit}<extra>{plot_text(operation, 40)}</extra>",
+            "hovertemplate": f"%{{hovertext}}: %{{x:.3g}} {unit}<extra>{plot_text(operation, 40)}</extra>",
         }
         for index, operation in enumerate(operations)
     ]
     largest = max(parts, key=lambda part: sum(t.energy_joules for t in terms if t.part == part))
     return Plot(
         label=f"Energy of the {partition} partition by part and operation; {largest} takes most.",
-        height=FRAME + ROW * len(parts) + 20 * (len(operations) // 3),
+        height=FRAME + ROW * len(parts) + (22 * len(operations) if len(operations) > 1 else 0),
         data=tuple(data),
         layout=layout(
-            axis(f"{unit} a video"), categories([plot_text(part) for part in parts]), barmode="stack",
-            showlegend=len(operations) > 1,
+            axis(f"{unit} a video"), categories(parts), barmode="stack",
+            showlegend=len(operations) > 1, legend=LEGEND,
         ),
     )  # fmt: skip
 
@@ -61,7 +67,7 @@ def operations_plot(trace: Trace) -> Plot | None:
     """Accumulates and neuron updates of every spiking layer; None where nothing was counted."""
     if not any(layer.stored_operations or layer.neuron_updates for layer in trace.spiking):
         return None
-    names = [plot_text(layer.name) for layer in trace.spiking]
+    names = [layer.name for layer in trace.spiking]
     rows = (
         ("accumulates", [layer.synaptic_operations for layer in trace.spiking], SERIES[0]),
         ("accumulates, stored zeros too", [layer.stored_operations for layer in trace.spiking], SERIES[1]),
@@ -70,8 +76,14 @@ def operations_plot(trace: Trace) -> Plot | None:
     )
     data = [
         {
-            "type": "bar", "orientation": "h", "name": name, "y": names, "x": values, "marker": {"color": colour},
-            "hovertemplate": "%{y}: %{x:.4s}<extra>" + name + "</extra>",
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "y": list(range(len(names))),
+            "hovertext": [plot_text(one) for one in names],
+            "x": values,
+            "marker": {"color": colour},
+            "hovertemplate": "%{hovertext}: %{x:.4s}<extra>" + name + "</extra>",
         }
         for name, values, colour in rows
     ]  # fmt: skip
@@ -91,23 +103,25 @@ def latency_plot(stages: Sequence[StageLatency]) -> Plot | None:
     timed = [(stage.stage, stage.clip) for stage in stages if stage.clip is not None]
     if not any(clip.p99 for _, clip in timed):
         return None
-    names = [plot_text(name) for name, _ in timed]
+    names = [name for name, _ in timed]
+    places, labels = list(range(len(names))), [plot_text(name) for name in names]
     starts, start = [], 0.0
     for _, clip in timed:
         starts.append(start)
         start += clip.p50
-    common: dict[str, Any] = {"type": "scatter", "mode": "markers", "y": names}
+    common: dict[str, Any] = {"type": "scatter", "mode": "markers", "y": places, "hovertext": labels}
     data = (
         {
             "type": "bar",
             "orientation": "h",
             "name": "p50",
-            "y": names,
+            "y": places,
+            "hovertext": labels,
             "base": [MILLI * value for value in starts],
             "x": [MILLI * clip.p50 for _, clip in timed],
             "customdata": [MILLI * clip.p50 for _, clip in timed],
             "marker": {"color": "var(--time)"},
-            "hovertemplate": "%{y}: %{customdata:.3g} ms<extra>p50</extra>",
+            "hovertemplate": "%{hovertext}: %{customdata:.3g} ms<extra>p50</extra>",
         },
         *(
             {
@@ -116,7 +130,7 @@ def latency_plot(stages: Sequence[StageLatency]) -> Plot | None:
                 "x": [MILLI * (value + getattr(clip, name)) for value, (_, clip) in zip(starts, timed, strict=True)],
                 "customdata": [MILLI * getattr(clip, name) for _, clip in timed],
                 "marker": {"color": colour, "size": 9, "symbol": symbol, "line": {"width": 1, "color": "var(--card)"}},
-                "hovertemplate": "%{y}: %{customdata:.3g} ms<extra>" + name + "</extra>",
+                "hovertemplate": "%{hovertext}: %{customdata:.3g} ms<extra>" + name + "</extra>",
             }
             for name, colour, symbol in (("p95", SERIES[2], "diamond"), ("p99", SERIES[4], "circle"))
         ),
