@@ -2,14 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from hybrid_cvar.reporting.bench_document import BenchRow
 from hybrid_cvar.reporting.plots import SERIES, Plot, axis, categories, layout, plot_text
 
-__all__ = ["rounds_plot", "targets_plot"]
+__all__ = ["LINE_AT_1", "ratio_axis", "rounds_plot", "targets_plot"]
 
 ROW, FRAME = 30, 96
 LONGEST = 34
+LINE_AT_1 = {
+    "type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1,
+    "line": {"color": "var(--soft)", "width": 1, "dash": "dash"},
+}  # fmt: skip
+DECADES = tuple(10.0**power for power in range(-12, 13))
 TICKS = tuple(digit * 10.0**power for power in range(-3, 6) for digit in (1, 1.5, 2, 3, 5))
 
 
@@ -40,28 +46,25 @@ def targets_plot(rows: Sequence[BenchRow]) -> Plot | None:
             ("missed", True, "var(--bad)", "x"),
         )
     ]
-    low, high = min(*margins, 1.0) / 1.25, max(*margins, 1.0) * 1.25
     return Plot(
         label="Every row against its target: right of the line at 1 it is met.",
         height=FRAME + ROW * len(names),
         data=tuple(data),
         layout=layout(
-            axis(
-                "times its target",
-                type="log",
-                range=[math.log10(low), math.log10(high)],
-                tickmode="array",
-                tickvals=[tick for tick in TICKS if low <= tick <= high],
-            ),
+            ratio_axis("times its target", margins),
             categories(names, LONGEST),
-            shapes=[
-                {
-                    "type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1,
-                    "line": {"color": "var(--soft)", "width": 1, "dash": "dash"},
-                }
-            ],
+            shapes=[LINE_AT_1],
         ),
     )  # fmt: skip
+
+
+def ratio_axis(title: str, ratios: Sequence[float]) -> dict[str, Any]:
+    """A logarithmic axis around 1, with few and round ticks."""
+    low, high = min(*ratios, 1.0) / 1.25, max(*ratios, 1.0) * 1.25
+    ticks = [tick for tick in (TICKS if high / low < 50 else DECADES) if low <= tick <= high]
+    limits = [math.log10(low), math.log10(high)]
+    text = [f"{tick:g}" for tick in ticks]
+    return axis(title, type="log", range=limits, tickmode="array", tickvals=ticks, ticktext=text)
 
 
 def rounds_plot(row: BenchRow) -> Plot | None:

@@ -11,7 +11,7 @@ from hybrid_cvar.reporting.bench_document import BenchDocument
 from hybrid_cvar.reporting.evaluation_figures import energy_spread, seconds_spread
 from hybrid_cvar.reporting.record_json import field_of
 
-__all__ = ["Measure", "bench_measures", "evaluation_measures", "run_measures"]
+__all__ = ["Measure", "bench_measures", "evaluation_measures", "run_measures", "run_settings"]
 
 MEASURED, EMULATED, MODELLED = (mark.value for mark in (Provenance.MEASURED, Provenance.EMULATED, Provenance.MODELLED))
 REMEDY = "make it with hybrid-cvar run VIDEO --json FILE"
@@ -98,11 +98,27 @@ def run_measures(run: dict[str, Any], where: str) -> tuple[tuple[Measure, ...], 
             for row in _table(video, "operations", "spiking")
             if row.get("layer") == layer
         ]
-        found += _mean_of(f"spike rate of {layer}", rates, "", EMULATED, better="")
+        percents = [100 * rate for rate in rates if isinstance(rate, int | float)]
+        found += _mean_of(f"spike rate of {layer}", percents, "%", EMULATED, better="")
     chips = [_inner(video, "chip_latency", "clip_seconds") for video in videos]
     found += _mean_of("spiking partition on the chip, a clip", chips, "s", MODELLED)
     answers = tuple((PurePath(field_of(video, "video.path", str, where)).name, _answer(video)) for video in videos)
     return tuple(found), answers
+
+
+def run_settings(run: dict[str, Any]) -> Answers:
+    """(what, its values over the videos) of what decides a run's numbers."""
+    fields = (
+        ("model", ("model", "name")),
+        ("engine", ("model", "engine")),
+        ("provider", ("model", "provider")),
+        ("precision", ("model", "precision")),
+        ("energy profile", ("energy", "profile")),
+        ("clips a video", ("clips", "count")),
+    )
+    return tuple(
+        (name, ", ".join(dict.fromkeys(str(_inner(video, *path)) for video in run["videos"]))) for name, path in fields
+    )
 
 
 def bench_measures(document: BenchDocument) -> tuple[Measure, ...]:

@@ -16,7 +16,13 @@ from typing import Any
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.reporting import evaluation_report, json_report
 from hybrid_cvar.reporting.bench_document import BENCH_SCHEMA, is_bench, read_bench
-from hybrid_cvar.reporting.compared_measures import Measure, bench_measures, evaluation_measures, run_measures
+from hybrid_cvar.reporting.compared_measures import (
+    Measure,
+    bench_measures,
+    evaluation_measures,
+    run_measures,
+    run_settings,
+)
 from hybrid_cvar.reporting.record_json import MAX_REPORT_BYTES
 
 __all__ = ["ComparedFile", "Comparison", "ComparisonRow", "compare_files", "read_json_file"]
@@ -39,6 +45,7 @@ class ComparedFile:
         machine: in one line.
         measures: its numbers, in order.
         answers: (video, answer) of a run or an evaluation.
+        settings: (what, its values) that decide the numbers: model, engine, energy profile, ...
     """
 
     label: str
@@ -50,6 +57,7 @@ class ComparedFile:
     machine: str
     measures: tuple[Measure, ...]
     answers: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,7 @@ def _read_run(path: Path, label: str) -> ComparedFile:
         machine=f"{facts.get('cpu_model') or 'unknown CPU'}, {facts.get('cpu_usable')} cores, {facts.get('platform')}",
         measures=measures,
         answers=answers,
+        settings=run_settings(run),
     )
 
 
@@ -188,6 +197,13 @@ def _read_evaluation(path: Path, label: str) -> ComparedFile:
         machine=stored.evaluation.machine,
         measures=measures,
         answers=answers,
+        settings=(
+            ("model", stored.evaluation.model),
+            ("engine", stored.evaluation.engine),
+            ("provider", stored.evaluation.provider),
+            ("precision", stored.evaluation.precision),
+            ("energy profile", stored.evaluation.profile),
+        ),
     )
 
 
@@ -243,6 +259,10 @@ def _notices(files: Sequence[ComparedFile]) -> list[str]:
         notices.append("The files were measured on different machines: differences of times are theirs too.")
     if len({file.version for file in files if file.version}) > 1:
         notices.append("The files were written by different versions of hybrid-cvar.")
+    for name in dict.fromkeys(name for file in files for name, _ in file.settings):
+        values = dict.fromkeys(dict(file.settings).get(name, "none") for file in files)
+        if len(values) > 1:
+            notices.append(f"The files differ in {name}: {', '.join(values)}.")
     videos = {tuple(sorted(name for name, _ in file.answers)) for file in files}
     if len(videos) > 1:
         notices.append("The files are not of the same videos.")

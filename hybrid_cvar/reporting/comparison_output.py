@@ -28,9 +28,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hybrid_cvar.atomic_file import write_atomically
+from hybrid_cvar.reporting.bench_plots import LINE_AT_1, ratio_axis
 from hybrid_cvar.reporting.comparison import Comparison, ComparisonRow
 from hybrid_cvar.reporting.page import render_page
-from hybrid_cvar.reporting.plots import SERIES, Plot, axis, categories, layout, plot_text
+from hybrid_cvar.reporting.plots import MARKS, SERIES, Plot, categories, layout, plot_text
 from hybrid_cvar.reporting.units import shown, si
 from hybrid_cvar.version import __version__
 
@@ -187,32 +188,48 @@ def render_comparison_html(comparison: Comparison, *, command: str | None = None
 
 
 def changes_plot(comparison: Comparison) -> Plot | None:
-    """Changes against the first file, a bar a number and file; None where nothing differs."""
+    """Every number that differs over the first file's, a mark a file; None where nothing differs."""
     others = range(1, len(comparison.files))
     rows = [row for row in comparison.rows if any(row.changes[index] for index in others)]
-    if not rows:
+    marks = [
+        [(place, 1 + (row.changes[index] or 0.0) / 100) for place, row in enumerate(rows) if row.changes[index]]
+        for index in others
+    ]
+    # A logarithm needs what is above 0: a number that fell to nothing is in the table.
+    marks = [[(place, ratio) for place, ratio in some if ratio > 0] for some in marks]
+    ratios = [ratio for some in marks for _, ratio in some]
+    if not ratios:
         return None
     data = [
         {
-            "type": "bar",
-            "orientation": "h",
+            "type": "scatter",
+            "mode": "markers",
             "name": plot_text(comparison.files[index].label, 40),
-            "y": list(range(len(rows))),
-            "x": [row.changes[index] for row in rows],
-            "hovertext": [plot_text(f"{row.name}: {value_text(row, index)}", 80) for row in rows],
-            "marker": {"color": SERIES[(index - 1) % len(SERIES)]},
-            "hovertemplate": "%{hovertext}, %{x:+.1f} %<extra></extra>",
+            "y": [place for place, _ in some],
+            "x": [ratio for _, ratio in some],
+            "hovertext": [
+                plot_text(
+                    f"{rows[place].name}: {value_text(rows[place], index)}, {change_text(rows[place], index)}", 90
+                )
+                for place, _ in some
+            ],
+            "marker": {
+                "color": SERIES[(index - 1) % len(SERIES)],
+                "symbol": MARKS[(index - 1) % len(MARKS)],
+                "size": 10,
+            },
+            "hovertemplate": "%{hovertext}<extra></extra>",
         }
-        for index in others
+        for index, some in zip(others, marks, strict=True)
     ]
     return Plot(
-        label=f"Change of every number against {comparison.files[0].label}, per cent.",
-        height=FRAME + ROW * len(rows) * len(others),
+        label=f"Every number that differs, over that of {comparison.files[0].label}.",
+        height=FRAME + ROW * len(rows),
         data=tuple(data),
         layout=layout(
-            axis(f"% against {plot_text(comparison.files[0].label)}", zerolinecolor="var(--soft)", zerolinewidth=1),
+            ratio_axis(f"times {plot_text(comparison.files[0].label)}", ratios),
             categories([row.name for row in rows], 34),
-            barmode="group",
+            shapes=[LINE_AT_1],
             showlegend=len(others) > 1,
         ),
     )

@@ -18,10 +18,13 @@ from typing import Any
 
 from hybrid_cvar.reporting.units import shown
 
-__all__ = ["SERIES", "Plot", "axis", "categories", "layout", "packed_plotly", "plot_text"]
+__all__ = ["MARKS", "SERIES", "Plot", "axis", "categories", "layout", "packed_plotly", "plot_text"]
 
 SERIES = tuple(f"var(--series-{number})" for number in range(1, 7))
 """Colours of series, in order."""
+
+MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+"""Marks of series, in order: colour alone is not enough for everybody."""
 
 LONGEST_NAME = 26
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hybrid_cvar.records import EnergyEstimate, Report, SpikingLayerCounts, Trace
 from hybrid_cvar.reporting.figures import StageLatency, step_rates
-from hybrid_cvar.reporting.plots import SERIES, Plot, axis, categories, layout, plot_text
+from hybrid_cvar.reporting.plots import MARKS, SERIES, Plot, axis, categories, layout, plot_text
 
 __all__ = ["batch_plot", "energy_plot", "latency_plot", "operations_plot", "spike_plot"]
 
@@ -22,7 +22,6 @@ LEGEND = {
 """In the order of the stack."""
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
-MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MILLI = 1e3
 
 

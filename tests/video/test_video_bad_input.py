@@ -191,8 +191,8 @@ def test_gop_that_cannot_be_decoded_is_replaced_by_the_next(sample, monkeypatch)
 
     plain = gop_reader._decode_span
 
-    def damaged(cursor, span):
-        frames = plain(cursor, span)
+    def damaged(cursor, span, meter):
+        frames = plain(cursor, span, meter)
         yield from list(frames)[:5] if span.index in (0, 1, 4, 7) else frames
 
     monkeypatch.setattr(gop_reader, "_decode_span", damaged)
