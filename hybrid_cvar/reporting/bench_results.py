@@ -112,8 +112,8 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
     lines = [
         "## The paper's energies, and ours",
         "",
-        f"As printed in {cell(paper.source)}; joules a video (modelled). Our models were not trained on these datasets,",
-        "so they have energies and no accuracy here.",
+        f"As printed in {cell(paper.source)}; joules a video (modelled). Our models were not trained on these",
+        "datasets, so they have energies and no accuracy here.",
         "",
         "| Table 1 | reads | UCF-101, % | HMDB-51, % | parameters, M | E printed, J | E of its FLOPs, J | off |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
