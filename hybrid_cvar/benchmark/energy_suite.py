@@ -60,7 +60,7 @@ class EnergyBench:
         if preset not in self._runs:
             try:
                 prepare_slayer()
-                from hybrid_cvar.benchmark.energy_material import run_model
+                from hybrid_cvar.benchmark.energy_material import run_model_apart
                 from hybrid_cvar.model import preset_config
             except ImportError as error:
                 raise MissingPartError(
@@ -69,7 +69,7 @@ class EnergyBench:
                     INSTALL_COMPILE,
                 ) from error
             config = self.configs[preset] if self.configs else preset_config(preset)
-            self._runs[preset] = run_model(config, self.classes, self.find_video())
+            self._runs[preset] = run_model_apart(config, self.classes, self.find_video())
         return self._runs[preset]
 
 

@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from hybrid_cvar.benchmark import BenchRun, describe_machine, render_bench_json
 from hybrid_cvar.benchmark.energy_suite import EnergyBench, energy_rows
 from hybrid_cvar.benchmark.suites import run_bench
-from hybrid_cvar.errors import EngineError
+from hybrid_cvar.errors import EngineError, VideoError
 
 CONTRACT = {
     "energy.table1_max_relative_error": ("of the printed energy", "< 0.02"),
@@ -148,6 +150,25 @@ def test_a_graph_that_counts_otherwise_than_torch_is_refused(bench):
     mutated = EnergyBench(bench.find_video, bench.configs, bench.classes, {"base": wrong})
     with pytest.raises(EngineError, match="multiply-accumulates in the exported graph"):
         energy_rows()["energy.base_paper_joules"](mutated)
+
+
+class EndsItsProcess:
+    """As the kernel does to a process that takes too much memory."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+@pytest.mark.needs_compile
+@pytest.mark.parametrize(
+    ("video", "error", "says"),
+    [(Path("none.avi"), VideoError, "none.avi"), (EndsItsProcess(), EngineError, "ended early")],
+)
+def test_a_process_that_fails_is_our_own_error(mini_config, video, error, says):
+    from hybrid_cvar.benchmark.energy_material import run_model_apart
+
+    with pytest.raises(error, match=says):
+        run_model_apart(mini_config, 5, video)
 
 
 def test_without_torch_the_paper_is_still_recomputed(monkeypatch):
