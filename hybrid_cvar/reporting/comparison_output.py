@@ -8,10 +8,10 @@ The JSON:
       "hybrid_cvar_version": "0.1.0",
       "created": "2026-01-31T12:00:00+00:00",               ISO 8601, UTC
       "command": "hybrid-cvar compare ..." or null,
-      "kind": "run", "bench" or "evaluation",
+      "kind": "run" or "bench" or "evaluation",
       "notices": ["...", ...],
       "files": [{"label", "path", "created", "version", "command", "machine"}, ...],       the first is the baseline
-      "rows": [{"name", "unit", "provenance", "better": "higher", "lower" or "",
+      "rows": [{"name", "unit", "provenance", "better": "higher" or "lower" or "",
                 "values": [number or null, ...],             one a file
                 "changes_percent": [number or null, ...]}, ...]      against the first file
     }
@@ -227,7 +227,7 @@ def changes_plot(comparison: Comparison) -> Plot | None:
         height=FRAME + ROW * len(rows),
         data=tuple(data),
         layout=layout(
-            ratio_axis(f"times {plot_text(comparison.files[0].label)}", ratios),
+            ratio_axis("times the first file", ratios),
             categories([row.name for row in rows], 34),
             shapes=[LINE_AT_1],
             showlegend=len(others) > 1,
