@@ -36,7 +36,8 @@ def faster(tmp_path: Path) -> Path:
 def test_two_benchmarks(faster, tmp_path):
     outputs = {name: tmp_path / f"out.{name}" for name in ("html", "md", "json")}
     done = compare(
-        RESULTS / "video.json", faster, "--report", outputs["html"], "--markdown", outputs["md"], "--json", outputs["json"]
+        *(RESULTS / "video.json", faster, "--report", outputs["html"]),
+        *("--markdown", outputs["md"], "--json", outputs["json"]),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "+100.0 %" in done.stdout and "video.full_over_decode_fps" in done.stdout
