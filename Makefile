@@ -58,7 +58,7 @@ test: $(VENV)/.test-ready  ## the whole test suite
 # Pages are tested in a browser. Without one, and without the right to install it, those tests are skipped (under CI they
 # fail): install Chromium or Chrome yourself, or name one in $CHROMIUM.
 chromium:  ## install Chromium where it is missing and apt-get may (as root, on Debian or Ubuntu)
-	@if [ -n "$$CHROMIUM" ] || command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then \
+	@if [ -n "$$CHROMIUM" ] || for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && break; done; then \
 		echo "a browser is there"; \
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \

@@ -1,5 +1,7 @@
 """The pictures of one clip: I-frame, motion, residual, and the membranes that the spiking partition hands on.
 
+Pillow is imported where it is needed: a run without a page does without it.
+
 They are embedded in a page as data URIs. Photographs become JPEG, maps become PNG with a palette; none is larger than
 it is shown.
 """
@@ -8,13 +10,16 @@ import base64
 import io
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hybrid_cvar.clip_colours import flow_colours, residual_colours
 from hybrid_cvar.records import ClipView
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["ClipPicture", "clip_pictures"]
 
@@ -69,6 +74,8 @@ def clip_pictures(view: ClipView, *, small: bool = False) -> tuple[ClipPicture, 
         view: the clip.
         small: True where many videos share a page.
     """
+    from PIL import Image
+
     side = SMALL_SIDE if small else LARGEST_SIDE
     reach = _limit(np.hypot(*(view.motion[..., axis].astype(np.float64) for axis in (0, 1))), 95, SMALLEST_MOTION)
     level = _limit(np.abs(view.residual.astype(np.float64)), 99, SMALLEST_RESIDUAL)
@@ -97,6 +104,8 @@ def clip_pictures(view: ClipView, *, small: bool = False) -> tuple[ClipPicture, 
 
 def _membranes(stream: str, readout: NDArray[np.int32], small: bool) -> ClipPicture:
     """Every channel's last membrane, side by side, on one scale around zero."""
+    from PIL import Image
+
     values = readout.astype(np.float32) / UNITS_OF_FLOAT
     limit = _limit(np.abs(values), 99, 0.0)
     height, width, channels = values.shape
@@ -143,15 +152,17 @@ def _limit(values: NDArray[np.floating], share: float, least: float) -> float:
 
 
 def _picture(
-    image: Image.Image, side: int, form: str, title: str, caption: str, alt: str, is_motion: bool = False
+    image: "Image.Image", side: int, form: str, title: str, caption: str, alt: str, is_motion: bool = False
 ) -> ClipPicture:
+    from PIL import Image
+
     image.thumbnail((side, side), Image.Resampling.BOX if form == "PNG" else Image.Resampling.LANCZOS)
     if form == "PNG":
         image = image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     return ClipPicture(title, caption, alt, _uri(image, form), image.width, image.height, is_motion=is_motion)
 
 
-def _uri(image: Image.Image, form: str, **options: int) -> str:
+def _uri(image: "Image.Image", form: str, **options: int) -> str:
     content = io.BytesIO()
     extra = {"quality": 86} if form == "JPEG" else {"optimize": True}
     image.save(content, format=form, **extra, **options)
