@@ -18,7 +18,7 @@ space := $(empty) $(empty)
 UV := UV_FIND_LINKS="$(subst $(space),$(comma),$(strip $(FIND_LINKS)))" VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv
 UV_INSTALL = $(UV) pip install --python $(BIN)/python --constraint $(VENV)/torch-cpu.txt $(if $(TORCH_VERSION),,--torch-backend cpu)
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint chromium clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -54,6 +54,17 @@ lint: $(VENV)/.test-ready  ## ruff and mypy
 
 test: $(VENV)/.test-ready  ## the whole test suite
 	$(BIN)/python -m pytest
+
+# Pages are tested in a browser. Without one, and without the right to install it, those tests are skipped (under CI they
+# fail): install Chromium or Chrome yourself, or name one in $CHROMIUM.
+chromium:  ## install Chromium where it is missing and apt-get may (as root, on Debian or Ubuntu)
+	@if [ -n "$$CHROMIUM" ] || for name in chromium chromium-browser google-chrome google-chrome-stable; do command -v $$name >/dev/null && break; done; then \
+		echo "a browser is there"; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else \
+		echo "no Chromium: install one (apt-get install chromium), or name one in CHROMIUM"; \
+	fi
 
 clean:  ## remove .venv, the demo's output and build leftovers
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,20 @@ COLLECT_ONLY_WITH_TORCH = ("crosscheck", "model")
 collect_ignore = [] if find_package("torch") else list(COLLECT_ONLY_WITH_TORCH)
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+INSTALL_CHROMIUM = "apt-get install chromium and uv pip install '.[test]', or name another in $CHROMIUM"
+
+
+def find_chromium() -> bool:
+    """True if a Chromium is installed, and the package that drives it."""
+    return bool(os.environ.get("CHROMIUM") or any(map(shutil.which, BROWSERS))) and find_package("playwright")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Under CI a missing part fails; elsewhere its tests are skipped."""
     missing = [f"{module} ({remedy})" for module, remedy in PARTS.values() if not find_package(module)]
+    if not find_chromium():
+        missing.append(f"chromium ({INSTALL_CHROMIUM})")
     if IN_CI and missing:
         raise pytest.UsageError(f"missing under CI: {', '.join(missing)}")
 
@@ -72,6 +84,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(f"{module} is missing; install it: {remedy}")
     if item.get_closest_marker("needs_openvino") and not HAS_INTEL_CPU:
         pytest.skip("OpenVINO's plugin of ONNX Runtime takes Intel CPUs only")
+    if item.get_closest_marker("needs_chromium") and not find_chromium():
+        pytest.skip(f"chromium is missing: {INSTALL_CHROMIUM}")
 
 
 @pytest.fixture(scope="session")

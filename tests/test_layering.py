@@ -8,7 +8,10 @@ import pytest
 import hybrid_cvar
 
 ROOT = Path(hybrid_cvar.__file__).parent
-BASE = {"errors", "version", "jit", "fixed_point", "atomic_file", "lava_compat", "onnx_session", "record_values"}
+BASE = {
+    *("errors", "version", "jit", "fixed_point", "atomic_file", "clip_colours", "lava_compat", "onnx_session"),
+    "record_values",
+}
 EVERYONE = BASE | {"records"}
 ALLOWED = {
     "records": {"errors", "fixed_point"},
@@ -17,6 +20,7 @@ ALLOWED = {
     "jit": set(),
     "fixed_point": set(),
     "atomic_file": {"errors"},
+    "clip_colours": set(),
     "lava_compat": {"errors"},
     "onnx_session": {"errors"},
     "record_values": {"errors"},

@@ -1,19 +1,26 @@
 """What a benchmark found, and its JSON.
 
     {
+      "schema": "hybrid-cvar/bench",
+      "schema_version": 1,
+      "hybrid_cvar_version": "0.1.0",
+      "created": "2026-01-31T12:00:00+00:00",                  ISO 8601, UTC
+      "command": "hybrid-cvar bench ..." or null,
       "machine": {"platform", "python", "cpu_model", "cpu_count", "cpu_usable", "packages": {name: version},
                   "memory_bytes", "ffmpeg": {library: version}},
       "results": [{"name", "value", "unit", "provenance", "detail": {...}}, ...],
       "failures": [{"name", "error"}, ...]                     rows that could not be measured
     }
 
-A result that has a target says so in its detail: "target" (">= 0.6") and "met". Names are a contract.
+A result that has a target says so in its detail: "target" (">= 0.6") and "met". Names are a contract. The keys above
+"machine" are new; files without them are read as version 1.
 """
 
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +28,8 @@ from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.benchmark.machine import BenchMachine
 from hybrid_cvar.errors import EngineError
 from hybrid_cvar.records import Provenance
+from hybrid_cvar.reporting.bench_document import BENCH_SCHEMA, BENCH_VERSION
+from hybrid_cvar.version import __version__
 
 __all__ = ["BenchFailure", "BenchResult", "BenchRun", "machine_to_dict", "render_bench_json", "write_bench_json"]
 
@@ -86,9 +95,19 @@ def machine_to_dict(machine: BenchMachine) -> dict[str, Any]:
     return {**host, "memory_bytes": machine.memory_bytes, "ffmpeg": dict(machine.ffmpeg)}
 
 
-def render_bench_json(run: BenchRun) -> str:
-    """The run as JSON text in the schema above, ASCII, ending in a newline."""
+def render_bench_json(run: BenchRun, *, command: str | None = None) -> str:
+    """The run as JSON text in the schema above, ASCII, ending in a newline.
+
+    Args:
+        run: what was measured.
+        command: the command line that made it.
+    """
     content = {
+        "schema": BENCH_SCHEMA,
+        "schema_version": BENCH_VERSION,
+        "hybrid_cvar_version": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
         "machine": machine_to_dict(run.machine),
         "results": [
             {
@@ -105,10 +124,10 @@ def render_bench_json(run: BenchRun) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def write_bench_json(run: BenchRun, path: Path) -> None:
+def write_bench_json(run: BenchRun, path: Path, *, command: str | None = None) -> None:
     """Writes `render_bench_json` to a file, whole or not at all.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    write_atomically(path, render_bench_json(run))
+    write_atomically(path, render_bench_json(run, command=command))

@@ -9,6 +9,7 @@ import hybrid_cvar
 from hybrid_cvar.cli.ablate import ablate_command
 from hybrid_cvar.cli.bench import bench_command
 from hybrid_cvar.cli.card import card_command
+from hybrid_cvar.cli.compare import compare_command
 from hybrid_cvar.cli.compile import compile_command
 from hybrid_cvar.cli.data import data_commands
 from hybrid_cvar.cli.doctor import doctor_command
@@ -74,5 +75,6 @@ app.command("ablate")(ablate_command)
 app.command("card")(card_command)
 app.add_typer(picture_commands, name="picture")
 app.command("bench")(bench_command)
+app.command("compare")(compare_command)
 app.command("doctor")(doctor_command)
 _unwrap_help(app)

@@ -1,5 +1,7 @@
 """`hybrid-cvar bench`: the benchmark suites."""
 
+import shlex
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from hybrid_cvar.cli.console import hear_ctrl_c, one_line_errors, print_error, progress_bar, stderr
-from hybrid_cvar.cli.options import JsonOption, json_target
+from hybrid_cvar.cli.options import JsonOption, json_target, refuse_overlap
 
 if TYPE_CHECKING:
     from hybrid_cvar.benchmark import BenchFailure, BenchObserver, BenchRun
@@ -41,6 +43,9 @@ def bench_command(
         typer.Option("--suite", "-s", help="What to measure; may be given several times. all leaves out fuzz."),
     ] = None,
     json_file: JsonOption = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="FILE", help="Write a self-contained HTML page.")
+    ] = None,
     plots: Annotated[
         Path | None, typer.Option("--plots", metavar="DIR", help="Draw the results that have a picture, as PNG files.")
     ] = None,
@@ -58,11 +63,16 @@ def bench_command(
     with one_line_errors():
         from hybrid_cvar.atomic_file import check_writable
         from hybrid_cvar.benchmark import check_plots, render_bench_json, run_bench, write_bench_json, write_plots
+        from hybrid_cvar.energy import load_paper_tables, recompute_energy
+        from hybrid_cvar.reporting.bench_page import bench_document, write_bench_html
 
         hear_ctrl_c()
+        refuse_overlap([], [each for each in (json_target(json_file), report) if each is not None])
         path = json_target(json_file)
         if path is not None:
             check_writable(path)
+        if report is not None:
+            check_writable(report)
         if plots is not None:
             check_plots(plots)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -71,12 +81,19 @@ def bench_command(
             run = run_bench(
                 [each.value for each in suite or [Suite.all]], rounds=rounds, observer=_observer(progress, task)
             )
+        command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
         _print_results(run, stderr if json_file == "-" else Console())
         if json_file == "-":
-            print(render_bench_json(run), end="")
+            print(render_bench_json(run, command=command), end="")
         if path is not None:
-            write_bench_json(run, path)
+            write_bench_json(run, path, command=command)
             stderr.print(f"wrote {escape(str(path))}", highlight=False)
+        if report is not None:
+            document = bench_document(render_bench_json(run, command=command), "this run")
+            paper = load_paper_tables()
+            again = [recompute_energy(row) for row in paper.table1]
+            write_bench_html([document], report, command=command, paper=paper, recomputed=again)
+            stderr.print(f"wrote {escape(str(report))}", highlight=False)
         for plot in write_plots(run, plots) if plots is not None else ():
             stderr.print(f"wrote {escape(str(plot))}", highlight=False)
     if run.failures:

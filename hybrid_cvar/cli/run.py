@@ -115,7 +115,7 @@ def run_command(
         from hybrid_cvar.atomic_file import check_writable
         from hybrid_cvar.batch import run_batch
         from hybrid_cvar.compiler import load_bundle
-        from hybrid_cvar.energy import load_profile
+        from hybrid_cvar.energy import load_paper_tables, load_profile, recompute_energy
         from hybrid_cvar.onnx_session import SessionSettings, default_provider
         from hybrid_cvar.reporting import render_json, write_html, write_json
 
@@ -160,7 +160,9 @@ def run_command(
             if json_path is not None:
                 write_json(result.reports, result.failures, json_path, command=command)
             if report is not None:
-                write_html(result.reports, result.failures, report, command=command)
+                paper = load_paper_tables()
+                again = [recompute_energy(row) for row in paper.table1]
+                write_html(result.reports, result.failures, report, command=command, paper=paper, recomputed=again)
             if outputs:
                 stderr.print(f"wrote {escape(', '.join(str(path) for path in outputs))}", highlight=False)
         if result.interrupted:

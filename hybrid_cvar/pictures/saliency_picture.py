@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid_cvar.clip_colours import colour_wheel, flow_colours, residual_colours
 from hybrid_cvar.pictures.saliency import ClipSaliency, SaliencyMap, VideoSaliency
 from hybrid_cvar.records import Clip
-from hybrid_cvar.video.figure import colour_wheel, flow_colours, residual_colours
 
 __all__ = ["draw_saliency"]
 

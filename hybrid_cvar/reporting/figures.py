@@ -1,18 +1,35 @@
 """Numbers that every rendering of a report shows, derived once from a Report."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybrid_cvar.records import EnergyEstimate, Provenance, Trace
+from hybrid_cvar.records import (
+    EnergyEstimate,
+    Percentiles,
+    Provenance,
+    Report,
+    SpikingLayerCounts,
+    StageSeconds,
+    Trace,
+    clip_percentiles,
+)
 
 __all__ = [
     "PROVENANCE_MEANING",
     "TIME_NOTE",
     "DenseOperator",
     "Pace",
+    "StageLatency",
+    "VideoSpread",
+    "clip_latency",
     "dense_operators",
     "pace",
     "partition_joules",
     "spike_rate",
+    "stage_latencies",
+    "step_rates",
+    "video_spreads",
 ]
 
 PROVENANCE_MEANING = {
@@ -50,14 +67,54 @@ class Pace:
     """How fast a run was (measured).
 
     Attributes:
-        seconds: wall-clock seconds over all stages.
-        seconds_per_clip: the same a clip.
-        videos_per_second: one video over its seconds; None where no time was recorded.
+        seconds: seconds of work, over all stages.
+        wall_seconds: wall-clock seconds of the whole video; less than `seconds` where stages ran side by side.
+        seconds_per_clip: wall-clock seconds a clip.
+        videos_per_second: one video over its wall-clock seconds; None where no time was recorded.
+        first_prediction_seconds: from the call to the first clip's logits.
+        overlapped: True where stages ran side by side.
     """
 
     seconds: float
+    wall_seconds: float
     seconds_per_clip: float
     videos_per_second: float | None
+    first_prediction_seconds: float
+    overlapped: bool
+
+
+@dataclass(frozen=True)
+class StageLatency:
+    """A stage's time (measured).
+
+    Attributes:
+        stage: its name.
+        seconds: over all clips.
+        clip: its spread over the clips, seconds; None where it holds no clip's time.
+    """
+
+    stage: str
+    seconds: float
+    clip: Percentiles | None
+
+
+@dataclass(frozen=True)
+class VideoSpread:
+    """How a number is spread over the videos of a batch.
+
+    Attributes:
+        key: its name in the JSON report.
+        name: what it is.
+        unit: `J` or `s`.
+        provenance: where it comes from.
+        videos: its spread, in `unit`.
+    """
+
+    key: str
+    name: str
+    unit: str
+    provenance: Provenance
+    videos: Percentiles
 
 
 def dense_operators(trace: Trace) -> tuple[DenseOperator, ...]:
@@ -73,12 +130,73 @@ def dense_operators(trace: Trace) -> tuple[DenseOperator, ...]:
 
 def pace(trace: Trace) -> Pace:
     """Speed of the run (measured)."""
-    seconds = float(trace.seconds)
+    wall = float(trace.wall_seconds)
     return Pace(
-        seconds=seconds,
-        seconds_per_clip=seconds / trace.clips,
-        videos_per_second=1 / seconds if seconds > 0 else None,
+        seconds=float(trace.seconds),
+        wall_seconds=wall,
+        seconds_per_clip=wall / trace.clips,
+        videos_per_second=1 / wall if wall > 0 else None,
+        first_prediction_seconds=float(trace.first_prediction_seconds),
+        overlapped=bool(trace.overlapped),
     )
+
+
+def stage_latencies(trace: Trace) -> tuple[StageLatency, ...]:
+    """A stage's time and its percentiles over the clips, stage by stage (measured)."""
+    return tuple(StageLatency(stage.stage, float(stage.seconds), _spread(stage.clip_seconds)) for stage in trace.stages)
+
+
+def clip_latency(trace: Trace) -> Percentiles | None:
+    """A clip's time over all stages, one after the other (measured); None where stages hold no or other clips."""
+    if not _same_clips(trace.stages, trace.clips):
+        return None
+    return _spread([sum(times) for times in zip(*(stage.clip_seconds for stage in trace.stages), strict=True)])
+
+
+def video_spreads(reports: Sequence[Report]) -> tuple[VideoSpread, ...]:
+    """Energy and time a video, and wall-clock time a clip, over a batch of at least one video."""
+    traces = [report.trace for report in reports]
+    rows = (
+        (
+            "energy_joules",
+            "energy a video",
+            "J",
+            Provenance.MODELLED,
+            [report.energy.total_joules for report in reports],
+        ),
+        ("seconds", "time a video", "s", Provenance.MEASURED, [trace.wall_seconds for trace in traces]),
+        (
+            "seconds_per_clip",
+            "time a clip",
+            "s",
+            Provenance.MEASURED,
+            [trace.wall_seconds / trace.clips for trace in traces],
+        ),
+        (
+            "first_prediction_seconds",
+            "first prediction",
+            "s",
+            Provenance.MEASURED,
+            [trace.first_prediction_seconds for trace in traces],
+        ),
+    )
+    return tuple(VideoSpread(key, name, unit, mark, clip_percentiles(values)) for key, name, unit, mark, values in rows)
+
+
+def step_rates(layer: SpikingLayerCounts) -> tuple[float, ...]:
+    """Spikes a neuron in each step of a clip, 0 to 1 (emulated); 0 for a layer that never ran."""
+    steps = len(layer.step_spikes)
+    updates = layer.neuron_updates / steps if steps else 0.0
+    return tuple(spikes / updates if updates else 0.0 for spikes in layer.step_spikes)
+
+
+def _same_clips(stages: Sequence[StageSeconds], clips: int) -> bool:
+    return bool(stages) and all(len(stage.clip_seconds) == clips for stage in stages)
+
+
+def _spread(seconds: Sequence[float]) -> Percentiles | None:
+    """None where there is no time, or one that is no number, which whoever writes the total refuses."""
+    return clip_percentiles(seconds) if seconds and all(map(math.isfinite, seconds)) else None
 
 
 def partition_joules(energy: EnergyEstimate, partition: str) -> float:

@@ -1,17 +1,23 @@
-"""The JSON report, for programs.
+"""The JSON report of a run, for programs, and its way back.
 
     {
       "schema": "hybrid-cvar/run",
-      "schema_version": 2,
+      "schema_version": 3,
       "hybrid_cvar_version": "0.1.0",
       "created": "2026-01-31T12:00:00+00:00",               ISO 8601, UTC
       "command": "hybrid-cvar run ..." or null,
       "machine": {"provenance": "measured", "platform", "python", "cpu_model", "cpu_count", "cpu_usable",
                   "packages": {name: version}},
       "notices": ["...", ...],                               of all videos, each once
+      "conventions": {count: "..."},                         whose convention each count of "operations" follows
+      "spread": {"energy_joules" | "seconds" | "seconds_per_clip" | "first_prediction_seconds":
+                 {"provenance", "p50", "p95", "p99", "mean", "count"}},     over the videos; empty if none ran
       "videos": [{
         "video": {"provenance": "measured", "path", "codec", "width", "height", "frames_per_second",
-                  "duration_seconds", "transcoded", "reason"},
+                  "duration_seconds", "transcoded", "reason", "container", "profile", "pixel_format",
+                  "sample_aspect_ratio", "rotation_degrees", "interlaced", "frames", "frames_missing",
+                  "structure": {"gops", "shortest", "longest", "median", "i_frames", "p_frames", "b_frames",
+                                "reference_frames", "native_clips"} or null},
         "model": {"name", "trained", "engine", "provider", "precision", "labels": [...]},
         "notices": ["...", ...],
         "predictions": {"provenance": "measured", "top": [{"label", "probability"}, ...],
@@ -19,18 +25,46 @@
         "clips": {"provenance": "measured", "count",
                   "items": [{"pts_seconds", "logits": [...]}, ...]},
         "operations": {"provenance": "emulated",
+                       "reading": {"frames_decoded", "motion_vectors", "accumulated_pixels"},
                        "spiking": [{"layer", "stream", "input": "graded" or "binary", "neurons", "timesteps",
-                                    "events_in", "synaptic_operations", "neuron_updates", "spikes_out",
-                                    "spike_rate", "saturated_states"}, ...],
+                                    "events_in", "synaptic_operations", "stored_operations", "neuron_updates",
+                                    "active_updates", "inactive_updates", "spikes_out", "spike_rate",
+                                    "saturated_states", "step_events": [...], "step_operations": [...],
+                                    "step_spikes": [...]}, ...],             a value a step, over all clips
                        "dense": [{"op_type", "nodes", "macs_per_clip", "macs"}, ...],
                        "dense_nodes": [{"name", "op_type", "macs_per_clip"}, ...],
-                       "synaptic_operations", "spike_rate", "macs"},
-        "energy": {"provenance": "modelled", "count_provenance": "emulated", "profile", "source",
-                   "terms": [{"part", "partition": "spiking" or "dense", "operation": "AC" or "MAC", "count",
+                       "synaptic_operations", "stored_operations", "active_updates", "inactive_updates",
+                       "spikes_out", "spike_rate", "macs"},
+        "energy": {"provenance": "modelled", "count_provenance": "emulated", "profile", "description", "source",
+                   "strict",                                 true: graded input events are priced as MACs
+                   "terms": [{"part", "partition": "spiking" or "dense", "operation", "count",
                               "picojoules_per_operation", "energy_joules"}, ...],
+                   "constants": [{"operation", "partition", "picojoules", "nanoseconds": number or null,
+                                  "conditions", "source"}, ...],
                    "spiking_joules", "dense_joules", "total_joules", "joules_per_clip", "not_priced": [...]},
-        "time": {"provenance": "measured", "note", "stages": [{"stage", "seconds", "seconds_per_clip"}, ...],
-                 "seconds", "seconds_per_clip", "videos_per_second": number or null}
+        "time": {"provenance": "measured", "note",
+                 "stages": [{"stage", "seconds", "seconds_per_clip", "clip": {"p50", "p95", "p99", "mean", "count"}
+                             or null}, ...],
+                 "clip": {"p50", "p95", "p99", "mean", "count"} or null,     stages of a clip one after the other
+                 "seconds",                                  of work: the sum of the stages
+                 "wall_seconds", "overlapped", "seconds_per_clip",           wall clock; a clip: its share of it
+                 "videos_per_second": number or null, "first_prediction_seconds"},
+        "chip_latency": {"provenance": "modelled", "profile", "chip", "steps", "cores", "barrier_seconds",
+                         "clip_seconds", "layers": [{"name", "cores", "neurons_a_core", "operations_a_core",
+                                                     "seconds"}, ...],
+                         "assumptions": [...], "sources": [...]} or null,
+        "parity": {"provenance": "measured",
+                   "rows": [{"compared", "quantity", "values", "mismatches", "largest_error", "rule", "passed"}, ...]},
+        "resources": {"provenance": "modelled",
+                      "layers": [{"name", "graded_input", "neurons", "synapses", "unique_weights", "weight_bits",
+                                  "unrolled_weight_bytes", "shared_weight_bytes", "state_bytes", "fan_in",
+                                  "input_axons", "output_axons"}, ...],
+                      "chips": [{"chip", "layers": [{"name", "at_least", "at_least_for", "tiled", "tile",
+                                                     "tiled_for"}, ...],
+                                 "cores_at_least", "chips_at_least", "cores_tiled", "chips_tiled",
+                                 "violations": [{"subject", "found", "rule", "remedy"}, ...],
+                                 "not_checked": [...], "sources": [...]}, ...],
+                      "assumptions": [...]} or null
       }, ...],
       "failures": [{"video", "error"}, ...]
     }
@@ -38,9 +72,14 @@
 Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's
 "provenance" holds for every number in it, but for the "count" of an energy term, which has its own. Frame rate
 and duration are 0 where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime)
-the ANN partition, in "precision".
+the ANN partition, in "precision". "parity" and "resources" are what the bundle says of its compile; "rows" are empty
+and "resources" null where it says nothing. Pictures are in the HTML report alone.
 
-"schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new.
+"schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new. 3:
+"seconds_per_clip" and "videos_per_second" of "time" are of the wall clock, no longer of the stages' sum;
+"conventions", "spread", "reading", "chip_latency", "parity", "resources", the counts with stored zeros, at rest and by
+step, the percentiles, "wall_seconds", "overlapped", "first_prediction_seconds", "constants", "description" and "strict"
+are new.
 """
 
 import json
@@ -51,18 +90,46 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hybrid_cvar.atomic_file import write_atomically
-from hybrid_cvar.errors import OutputError
-from hybrid_cvar.records import EnergyEstimate, Provenance, Report, Trace
+from hybrid_cvar.errors import ConfigError, OutputError
+from hybrid_cvar.records import CONVENTIONS, EnergyEstimate, Provenance, Report, SpikingLayerCounts, Trace
 from hybrid_cvar.reporting.failures import VideoFailure
-from hybrid_cvar.reporting.figures import TIME_NOTE, dense_operators, pace, partition_joules, spike_rate
+from hybrid_cvar.reporting.figures import (
+    TIME_NOTE,
+    clip_latency,
+    dense_operators,
+    pace,
+    partition_joules,
+    spike_rate,
+    stage_latencies,
+    video_spreads,
+)
 from hybrid_cvar.reporting.machine import this_machine
+from hybrid_cvar.reporting.record_json import load_report
 from hybrid_cvar.version import __version__
 
-__all__ = ["SCHEMA", "SCHEMA_VERSION", "render_json", "report_to_dict", "run_to_dict", "write_json"]
+__all__ = ["SCHEMA", "SCHEMA_VERSION", "read_run_json", "render_json", "report_to_dict", "run_to_dict", "write_json"]
 
 SCHEMA = "hybrid-cvar/run"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+
+REMEDY = "make it with hybrid-cvar run VIDEO --json FILE"
+
+
+def read_run_json(path: Path) -> dict[str, Any]:
+    """The JSON values of a run's file, its schema and version checked.
+
+    Raises:
+        ConfigError: it is missing, no JSON, or of another schema or version; or "videos" is no list of objects.
+    """
+    content = load_report(path, SCHEMA, SCHEMA_VERSION, REMEDY)
+    videos = content.get("videos")
+    if not isinstance(videos, list) or not all(isinstance(video, dict) for video in videos):
+        raise ConfigError(f"{path}: videos are no list of objects", "a run lists its videos", REMEDY)
+    return content
 
 
 def write_json(
@@ -98,6 +165,7 @@ def run_to_dict(
     Raises:
         OutputError: a number is not finite.
     """
+    videos = [report_to_dict(report) for report in reports]
     machine = asdict(this_machine())
     machine["packages"] = dict(machine["packages"])
     return {
@@ -108,7 +176,9 @@ def run_to_dict(
         "command": command,
         "machine": {"provenance": Provenance.MEASURED.value, **machine},
         "notices": list(dict.fromkeys(notice for report in reports for notice in report.notices)),
-        "videos": [report_to_dict(report) for report in reports],
+        "conventions": dict(CONVENTIONS),
+        "spread": _spread(reports),
+        "videos": videos,
         "failures": [asdict(failure) for failure in failures],
     }
 
@@ -148,37 +218,64 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "operations": _operations(trace),
         "energy": _energy(report.energy, trace.clips),
         "time": _time(trace),
+        "chip_latency": _record(report.chip_latency, Provenance.MODELLED),
+        "parity": {
+            "provenance": Provenance.MEASURED.value,
+            "rows": [_plain(asdict(row)) for row in report.parity],
+        },
+        "resources": _record(report.resources, Provenance.MODELLED),
     }
     _check_finite(entry, trace.video.path)
     return entry
 
 
+def _spread(reports: Sequence[Report]) -> dict[str, Any]:
+    if not reports:
+        return {}
+    return {
+        spread.key: {"provenance": spread.provenance.value, **asdict(spread.videos)}
+        for spread in video_spreads(reports)
+    }
+
+
 def _operations(trace: Trace) -> dict[str, Any]:
     return {
         "provenance": Provenance.EMULATED.value,
-        "spiking": [
-            {
-                "layer": layer.name,
-                "stream": layer.stream,
-                "input": "graded" if layer.graded_input else "binary",
-                "neurons": int(layer.neurons),
-                "timesteps": int(layer.timesteps),
-                "events_in": int(layer.events_in),
-                "synaptic_operations": int(layer.synaptic_operations),
-                "neuron_updates": int(layer.neuron_updates),
-                "spikes_out": int(layer.spikes_out),
-                "spike_rate": float(layer.spike_rate),
-                "saturated_states": int(layer.saturated_states),
-            }
-            for layer in trace.spiking
-        ],
+        "reading": _plain(asdict(trace.reading)),
+        "spiking": [_layer(layer) for layer in trace.spiking],
         "dense": [asdict(operator) for operator in dense_operators(trace)],
         "dense_nodes": [
             {"name": node.name, "op_type": node.op_type, "macs_per_clip": int(node.macs)} for node in trace.dense
         ],
         "synaptic_operations": int(trace.synaptic_operations),
+        "stored_operations": sum(int(layer.stored_operations) for layer in trace.spiking),
+        "active_updates": sum(int(layer.active_updates) for layer in trace.spiking),
+        "inactive_updates": sum(int(layer.inactive_updates) for layer in trace.spiking),
+        "spikes_out": sum(int(layer.spikes_out) for layer in trace.spiking),
         "spike_rate": float(spike_rate(trace)),
         "macs": int(trace.dense_macs),
+    }
+
+
+def _layer(layer: SpikingLayerCounts) -> dict[str, Any]:
+    return {
+        "layer": layer.name,
+        "stream": layer.stream,
+        "input": "graded" if layer.graded_input else "binary",
+        "neurons": int(layer.neurons),
+        "timesteps": int(layer.timesteps),
+        "events_in": int(layer.events_in),
+        "synaptic_operations": int(layer.synaptic_operations),
+        "stored_operations": int(layer.stored_operations),
+        "neuron_updates": int(layer.neuron_updates),
+        "active_updates": int(layer.active_updates),
+        "inactive_updates": int(layer.inactive_updates),
+        "spikes_out": int(layer.spikes_out),
+        "spike_rate": float(layer.spike_rate),
+        "saturated_states": int(layer.saturated_states),
+        "step_events": [int(value) for value in layer.step_events],
+        "step_operations": [int(value) for value in layer.step_operations],
+        "step_spikes": [int(value) for value in layer.step_spikes],
     }
 
 
@@ -187,7 +284,9 @@ def _energy(energy: EnergyEstimate, clips: int) -> dict[str, Any]:
         "provenance": Provenance.MODELLED.value,
         "count_provenance": Provenance.EMULATED.value,
         "profile": energy.profile,
+        "description": energy.description,
         "source": energy.source,
+        "strict": bool(energy.strict),
         "terms": [
             {
                 "part": term.part,
@@ -199,6 +298,7 @@ def _energy(energy: EnergyEstimate, clips: int) -> dict[str, Any]:
             }
             for term in energy.terms
         ],
+        "constants": [_plain(asdict(constant)) for constant in energy.constants],
         "spiking_joules": partition_joules(energy, "spiking"),
         "dense_joules": partition_joules(energy, "dense"),
         "total_joules": float(energy.total_joules),
@@ -208,19 +308,35 @@ def _energy(energy: EnergyEstimate, clips: int) -> dict[str, Any]:
 
 
 def _time(trace: Trace) -> dict[str, Any]:
+    clip = clip_latency(trace)
     return {
         "provenance": Provenance.MEASURED.value,
         "note": TIME_NOTE,
         "stages": [
             {
                 "stage": stage.stage,
-                "seconds": float(stage.seconds),
-                "seconds_per_clip": float(stage.seconds) / trace.clips,
+                "seconds": stage.seconds,
+                "seconds_per_clip": stage.seconds / trace.clips,
+                "clip": asdict(stage.clip) if stage.clip else None,
             }
-            for stage in trace.stages
+            for stage in stage_latencies(trace)
         ],
+        "clip": asdict(clip) if clip else None,
         **asdict(pace(trace)),
     }
+
+
+def _record(record: Any, provenance: Provenance) -> dict[str, Any] | None:
+    return None if record is None else {"provenance": provenance.value, **_plain(asdict(record))}
+
+
+def _plain(value: Any) -> Any:
+    """A record's values as JSON has them: lists for tuples, Python's numbers for NumPy's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_finite(value: object, video: str, where: str = "") -> None:

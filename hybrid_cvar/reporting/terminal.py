@@ -1,5 +1,7 @@
 """The report of one video for the terminal: legible at 80 columns, without colour and in ASCII too."""
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
@@ -7,14 +9,25 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hybrid_cvar.records import Provenance, Report, Trace
-from hybrid_cvar.reporting.figures import TIME_NOTE, dense_operators, pace, partition_joules
+from hybrid_cvar.records import ChipLatency, Percentiles, Provenance, Report, Trace
+from hybrid_cvar.reporting.figures import (
+    TIME_NOTE,
+    clip_latency,
+    dense_operators,
+    pace,
+    partition_joules,
+    spike_rate,
+    stage_latencies,
+)
 from hybrid_cvar.reporting.units import count, duration, percent, shown, si
 
 __all__ = ["print_report", "print_report_line"]
 
 _WIDTH = 100
 """Columns at most; wider tables are harder to read across."""
+
+_MOST_STARTS = 16
+"""Clips whose starts are listed one by one."""
 
 _PROVENANCE_STYLES = {
     Provenance.MEASURED: "green",
@@ -40,6 +53,8 @@ def print_report(report: Report, console: Console) -> None:
     _operations(report.trace, page)
     _energy(report, page)
     _time(report.trace, page)
+    if report.chip_latency is not None:
+        _chip(report.chip_latency, page)
 
 
 def print_report_line(report: Report, console: Console) -> None:
@@ -51,7 +66,7 @@ def print_report_line(report: Report, console: Console) -> None:
     line.append(page.text(best.label, style="bold"))
     line.append(
         f" {percent(best.probability)}  {si(report.energy.total_joules, 'J')}  "
-        f"{duration(trace.seconds / trace.clips)} a clip  {trace.clips} clips  "
+        f"{duration(trace.wall_seconds / trace.clips)} a clip  {trace.clips} clips  "
         f"{'encoded again' if trace.video.transcoded else 'native'}"
     )
     console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -114,12 +129,18 @@ def _header(trace: Trace, page: _Page) -> None:
     grid.add_column(overflow="fold")
     grid.add_row("codec", page.text(", ".join(facts)))
     grid.add_row("read", page.text(f"{'transcoded' if video.transcoded else 'native'}: {video.reason}"))
-    starts = ", ".join(f"{pts:.4g}" for pts in trace.clip_pts_seconds)
-    grid.add_row("clips", page.text(f"{trace.clips}, from {starts} s"))
+    grid.add_row("clips", page.text(f"{trace.clips}, from {_starts(trace.clip_pts_seconds)} s"))
     grid.add_row("model", page.text(f"{trace.model}, {'trained' if trace.trained else 'NOT TRAINED'}"))
     grid.add_row("engine", page.text(f"{trace.engine}; ANN on {trace.provider} in {trace.precision}"))
     page.put(page.text(video.path, style="bold"))
     page.put_table(grid)
+
+
+def _starts(seconds: Sequence[float]) -> str:
+    """Where clips begin; of many, the first and the last."""
+    if len(seconds) > _MOST_STARTS:
+        return f"{seconds[0]:.4g} to {seconds[-1]:.4g}"
+    return ", ".join(f"{start:.4g}" for start in seconds)
 
 
 def _answer(report: Report, page: _Page) -> None:
@@ -140,32 +161,43 @@ def _answer(report: Report, page: _Page) -> None:
 
 def _operations(trace: Trace, page: _Page) -> None:
     page.title("Operations, all clips", Provenance.EMULATED)
-    table = page.table("layer", "input", "events in", "syn. op.", "updates", "spikes", "rate", "saturated", footer=True)
+    headings = ("layer", "input", "events", "acc.", "stored", "active", "at rest", "spikes", "rate")
+    table = page.table(*headings, footer=True)
     for layer in trace.spiking:
         table.add_row(
             page.text(layer.name),
             "graded" if layer.graded_input else "binary",
             count(layer.events_in),
             count(layer.synaptic_operations),
-            count(layer.neuron_updates),
+            count(layer.stored_operations),
+            count(layer.active_updates),
+            count(layer.inactive_updates),
             count(layer.spikes_out),
             percent(layer.spike_rate),
-            Text(count(layer.saturated_states), style="yellow" if layer.saturated_states else ""),
         )
     totals = [
         "total",
         "",
         count(sum(layer.events_in for layer in trace.spiking)),
         count(trace.synaptic_operations),
-        count(sum(layer.neuron_updates for layer in trace.spiking)),
+        count(sum(layer.stored_operations for layer in trace.spiking)),
+        count(sum(layer.active_updates for layer in trace.spiking)),
+        count(sum(layer.inactive_updates for layer in trace.spiking)),
         count(sum(layer.spikes_out for layer in trace.spiking)),
-        "",
-        count(sum(layer.saturated_states for layer in trace.spiking)),
+        percent(spike_rate(trace)),
     ]
     for column, total in zip(table.columns, totals, strict=True):
         column.footer = total
     page.put_table(table)
-    page.note("syn. op.: synaptic operations, one accumulate each; rate: spikes a neuron and step.")
+    page.note(
+        "acc.: synaptic operations, one accumulate each (non-zero weight x event); stored: with stored zeros; "
+        "active, at rest: neuron updates; rate: spikes a neuron and step. "
+        f"{count(sum(layer.saturated_states for layer in trace.spiking))} updates were clipped at 24 bits."
+    )
+    page.note(
+        f"Reading: {count(trace.reading.frames_decoded)} frames decoded, {count(trace.reading.motion_vectors)} motion "
+        f"vectors and {count(trace.reading.accumulated_pixels)} pixels accumulated."
+    )
     page.put(Text())
     table = page.table("ANN operator", "nodes", "MACs a clip", "MACs", footer=True)
     operators = dense_operators(trace)
@@ -193,7 +225,7 @@ def _energy(report: Report, page: _Page) -> None:
         for term in (term for term in energy.terms if term.partition == partition):
             table.add_row(
                 page.text(term.part),
-                f"{count(term.count)} {term.operation}s",
+                page.text(f"{count(term.count)} {term.operation}"),
                 f"{term.picojoules_per_operation:g}",
                 page.text(si(term.energy_joules, "J")),
                 percent(term.energy_joules / total) if total else "",
@@ -216,18 +248,43 @@ def _energy(report: Report, page: _Page) -> None:
 def _time(trace: Trace, page: _Page) -> None:
     page.title("Time", Provenance.MEASURED)
     speed = pace(trace)
-    table = page.table("stage", "total", "a clip", "share", footer=True)
-    for stage in trace.stages:
+    table = page.table("stage", "total", "a clip: p50", "p95", "p99", "share", footer=True)
+    for stage in stage_latencies(trace):
         table.add_row(
             page.text(stage.stage),
             page.text(duration(stage.seconds)),
-            page.text(duration(stage.seconds / trace.clips)),
-            page.bar(stage.seconds / speed.seconds if speed.seconds else 0.0, 16, "blue"),
+            *_percentiles(stage.clip, page),
+            page.bar(stage.seconds / speed.seconds if speed.seconds else 0.0, 14, "blue"),
         )
-    rate = f"{speed.videos_per_second:.3g} videos/s" if speed.videos_per_second else ""
-    for column, total in zip(
-        table.columns, ["total", duration(speed.seconds), duration(speed.seconds_per_clip), rate], strict=True
-    ):
-        column.footer = page.text(total)
+    totals = [page.text("work"), page.text(duration(speed.seconds)), *_percentiles(clip_latency(trace), page), Text()]
+    for column, total in zip(table.columns, totals, strict=True):
+        column.footer = total
     page.put_table(table)
+    rate = f", {speed.videos_per_second:.3g} videos/s" if speed.videos_per_second else ""
+    page.note(
+        f"Wall clock {duration(speed.wall_seconds)}{', stages side by side' if speed.overlapped else ''}: "
+        f"{duration(speed.seconds_per_clip)} a clip{rate}; first prediction after "
+        f"{duration(speed.first_prediction_seconds)}."
+    )
     page.note(TIME_NOTE)
+
+
+def _percentiles(spread: Percentiles | None, page: _Page) -> list[Text]:
+    if spread is None:
+        return [Text(), Text(), Text()]
+    return [page.text(duration(value)) for value in (spread.p50, spread.p95, spread.p99)]
+
+
+def _chip(chip: ChipLatency, page: _Page) -> None:
+    page.title(f"Latency on {chip.chip}, a clip", Provenance.MODELLED)
+    busiest = max(chip.layers, key=lambda layer: layer.seconds, default=None)
+    most = f", busiest {busiest.name} with {duration(busiest.seconds)}" if busiest else ""
+    page.put_table(_one_row(page, f"{duration(chip.clip_seconds)}: {chip.steps} steps, {chip.cores} cores{most}"))
+    page.note(f"Profile {chip.profile}; {'; '.join(chip.assumptions)}.")
+
+
+def _one_row(page: _Page, line: str) -> Table:
+    grid = Table.grid()
+    grid.add_column(overflow="fold")
+    grid.add_row(page.text(line))
+    return grid

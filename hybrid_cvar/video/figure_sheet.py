@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from hybrid_cvar.clip_colours import colour_wheel, flow_colours, residual_colours
 from hybrid_cvar.records import Gop
-from hybrid_cvar.video.figure import FigureScale, colour_wheel, flow_colours, residual_colours
+from hybrid_cvar.video.figure import FigureScale
 from hybrid_cvar.video.figure_text import draw_text, text_height, text_width
 
 __all__ = ["SMALLEST_WIDTH", "FigureTitle", "compose_instant", "compose_sheet"]

@@ -81,10 +81,13 @@ def test_json_round_trip(tmp_path):
         (result(**detail), BenchResult("y", 1, "ms", Provenance.MODELLED)),
         (BenchFailure("z", "what; rule; remedy"),),
     )
-    write_bench_json(run, tmp_path / "bench.json")
+    write_bench_json(run, tmp_path / "bench.json", command="hybrid-cvar bench")
     text = (tmp_path / "bench.json").read_text(encoding="utf-8")
-    assert text == render_bench_json(run) and text.isascii() and text.endswith("}\n")
     read = json.loads(text)
+    again = json.loads(render_bench_json(run, command="hybrid-cvar bench"))
+    assert read == again | {"created": read["created"]} and text.isascii() and text.endswith("}\n")
+    assert (read["schema"], read["schema_version"]) == ("hybrid-cvar/bench", 1)
+    assert read["command"] == "hybrid-cvar bench" and read["created"].endswith("+00:00")
     assert read["results"] == [
         {"name": "video.x", "value": 2.5, "unit": "x", "provenance": "measured", "detail": detail},
         {"name": "y", "value": 1.0, "unit": "ms", "provenance": "modelled", "detail": {}},

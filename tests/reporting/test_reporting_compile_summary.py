@@ -61,7 +61,10 @@ def resources():
 @pytest.fixture
 def result(tmp_path, resources):
     counts = tuple(
-        SpikingLayerCounts(name.split(".")[0], int(name[-1]), True, 100, 10, 5, 50, 1000, 81, 2) for name in NAMES
+        SpikingLayerCounts(
+            name.split(".")[0], int(name[-1]), True, 100, 10, 5, 50, 60, 1000, 400, 81, 2, (5,), (60,), (81,)
+        )
+        for name in NAMES
     )
     return CompileResult(
         tmp_path / "m.bundle",

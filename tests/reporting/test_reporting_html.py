@@ -1,3 +1,6 @@
+import base64
+import gzip
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -5,14 +8,20 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
+from plotly.offline import get_plotlyjs
 
+from hybrid_cvar.energy import load_paper_tables, recompute_energy
 from hybrid_cvar.errors import OutputError
 from hybrid_cvar.records import Report
 from hybrid_cvar.reporting import VideoFailure, render_html, write_html
+from hybrid_cvar.reporting.operation_rows import operation_rows
 from hybrid_cvar.reporting.units import count, duration, percent, si
 
 MakeReport = Callable[..., Report]
 VOID = {"meta", "br", "link", "img", "input", "hr"}
+PAPER = load_paper_tables()
+AGAIN = [recompute_energy(row) for row in PAPER.table1]
 
 
 class _Page(HTMLParser):
@@ -35,6 +44,15 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+def without_scripts(page: str) -> str:
+    """What a reader without scripts gets."""
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def html_of(text: str) -> str:
+    return str(escape(text))
+
+
 def test_one_video_holds_every_figure(make_report: MakeReport) -> None:
     report = make_report()
     html = render_html([report], [], command="hybrid-cvar run videos/pull_0007.mp4 --report out.html")
@@ -44,8 +62,11 @@ def test_one_video_holds_every_figure(make_report: MakeReport) -> None:
         report.predictions[0].label,
         percent(report.predictions[0].probability),
         si(report.energy.total_joules, "J"),
-        duration(trace.seconds / trace.clips),
-        f"{1 / trace.seconds:.3g}",
+        duration(trace.wall_seconds / trace.clips),
+        f"{1 / trace.wall_seconds:.3g}",
+        duration(trace.seconds),
+        duration(trace.first_prediction_seconds),
+        duration(report.chip_latency.clip_seconds),
         count(trace.synaptic_operations),
         count(trace.dense_macs),
         "hybrid-cvar run videos/pull_0007.mp4 --report out.html",
@@ -53,6 +74,10 @@ def test_one_video_holds_every_figure(make_report: MakeReport) -> None:
         *report.energy.not_priced,
         *(layer.name for layer in trace.spiking),
         *(stage.stage for stage in trace.stages),
+        *(row.compared for row in report.parity),
+        *(chip.chip for chip in report.resources.chips),
+        *(constant.conditions for constant in report.energy.constants),
+        *(html_of(row.convention) for row in operation_rows(trace)),
     ):
         assert text in html
 
@@ -65,12 +90,46 @@ def test_it_names_who_ran_what(make_report: MakeReport) -> None:
 def test_the_page_needs_nothing_but_itself(make_report: MakeReport) -> None:
     html = render_html([make_report(), make_report()], [VideoFailure("a", "b")])
     tags = _Page(html).tags
-    assert not {tag for tag, _ in tags} & {"script", "link", "img", "iframe", "object"}
-    for _, attributes in tags:
-        assert "src" not in attributes
-        assert (attributes.get("href") or "#").startswith("#")
+    assert not {tag for tag, _ in tags} & {"iframe", "object", "embed", "base", "form"}
+    for tag, attributes in tags:
+        assert (attributes.get("src") or "data:image/").startswith("data:image/")
+        assert (attributes.get("href") or "#").startswith(("#", "data:,"))
+        assert tag != "script" or "src" not in attributes
         assert not any(name.startswith("on") for name in attributes)
     assert "http" not in html and "url(" not in html and "@import" not in html
+
+
+def test_plotly_is_held_once_and_whole(make_report: MakeReport) -> None:
+    html = render_html([make_report(), make_report()])
+    (packed,) = re.findall(r'<script type="application/octet-stream" class="plotly">(.*?)</script>', html)
+    assert gzip.decompress(base64.b64decode(packed)).decode() == get_plotlyjs()
+    assert len(html) < 3_000_000
+
+
+def test_a_page_without_a_plot_holds_no_plotly(make_report: MakeReport) -> None:
+    assert 'class="plotly"' not in render_html([])
+    assert len(render_html([], [VideoFailure("a.mp4", "gone")])) < 20_000
+
+
+def test_a_table_stands_beside_every_plot(make_report: MakeReport) -> None:
+    """Without scripts a plot takes no room and its numbers are there."""
+    html = without_scripts(render_html([make_report()], paper=PAPER, recomputed=AGAIN))
+    for part in re.split(r'<(?:div|section) class="card', html)[1:]:
+        assert 'class="plot"' not in part or "<table" in part
+    assert html.count('class="plot"') == 6
+    assert all(label for label in re.findall(r'class="plot" role="img" aria-label="([^"]*)"', html))
+
+
+def test_no_accuracy_is_claimed_for_the_run(make_report: MakeReport) -> None:
+    html = render_html([make_report()], paper=PAPER, recomputed=AGAIN)
+    figures = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', html)]
+    (lines,) = ([t for t in f["data"] if t["mode"] == "lines"] for f in figures if "markers+text" in str(f))
+    assert [line["x"] for line in lines] == [[make_report().energy.total_joules] * 2]
+    assert "was not measured on UCF-101" in html and "CoViAR" in html
+    assert html.count("&gt;3.422") == 1 and "needs 0.1588 T" in html, (
+        "as printed, and why the paper's own does not close"
+    )
+    assert "UCF-101" not in render_html([make_report()])
 
 
 def test_what_a_user_gives_is_escaped(make_report: MakeReport) -> None:
@@ -84,9 +143,10 @@ def test_what_a_user_gives_is_escaped(make_report: MakeReport) -> None:
         top=100,
     )
     html = render_html([report, report], [VideoFailure(attack, attack)], command=f"hybrid-cvar run '{attack}'")
-    assert "<script" not in html and "<img" not in html
+    assert "<script>alert" not in html and "<img src=x" not in html and '"><script>' not in html.replace("\n", "")
     assert "&lt;script&gt;alert(1)&lt;" in html and "&lt;img" in html
-    _Page(html)
+    scripts = [attributes for tag, attributes in _Page(html).tags if tag == "script"]
+    assert len([a for a in scripts if "type" not in a]) == 1, "our own, and no other"
 
 
 def test_names_that_are_not_text_can_be_written(tmp_path: Path, make_report: MakeReport) -> None:
@@ -103,7 +163,7 @@ def test_sections_carry_their_marks(make_report: MakeReport) -> None:
         (heading,) = (text for text in headings if text.startswith(start))
         assert f'<span class="badge {provenance}">{provenance}</span>' in heading
     tiles = re.findall(r'<div class="tile">(.*?)</div>', html)
-    assert len(tiles) == 4
+    assert len(tiles) == 6
     assert all('class="badge ' in tile for tile in tiles)
 
 
@@ -136,7 +196,7 @@ def test_no_events_no_time_one_clip(make_report: MakeReport) -> None:
     )
     html = render_html([make_report(1, spiking=layers, dense=(), stages=())])
     _Page(html)
-    assert "0 J" in html and "nan" not in html
+    assert "0 J" in html and "nan" not in without_scripts(html)
 
 
 def test_bars_stay_within_their_track(make_report: MakeReport) -> None:

@@ -1,15 +1,25 @@
+import importlib.util
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from hybrid_cvar.errors import OutputError
+from hybrid_cvar.errors import ConfigError, OutputError
 from hybrid_cvar.records import Report, StageSeconds
-from hybrid_cvar.reporting import VideoFailure, render_json, report_to_dict, run_to_dict, write_json
+from hybrid_cvar.reporting import (
+    VideoFailure,
+    json_report,
+    read_run_json,
+    render_json,
+    report_to_dict,
+    run_to_dict,
+    write_json,
+)
 from hybrid_cvar.version import __version__
 
 MakeReport = Callable[..., Report]
@@ -26,7 +36,7 @@ def test_the_file_holds_the_run(tmp_path: Path, make_report: MakeReport) -> None
     path = tmp_path / "run.json"
     write_json(reports, failures, path, command="hybrid-cvar run a b c")
     run = json.loads(path.read_text(encoding="utf-8"))
-    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 2, __version__)
+    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 3, __version__)
     offset = datetime.fromisoformat(run["created"]).utcoffset()
     assert offset is not None and offset.total_seconds() == 0
     assert run["command"] == "hybrid-cvar run a b c"
@@ -82,7 +92,7 @@ def test_logits_are_in_the_order_of_the_labels(make_report: MakeReport) -> None:
 def test_numpy_counts_become_plain_numbers(make_report: MakeReport) -> None:
     report = make_report()
     layer = replace(report.trace.spiking[0], events_in=np.int64(5), spikes_out=np.int64(3))  # type: ignore[arg-type]
-    stage = StageSeconds("read", np.float64(0.5))
+    stage = StageSeconds("read", (np.float64(0.5),) * 8)
     report = replace(report, trace=replace(report.trace, spiking=(layer,), stages=(stage,)))
     assert report_to_dict(report)["operations"]["spiking"][0]["events_in"] == 5
     json.loads(render_json([report]))
@@ -90,7 +100,7 @@ def test_numpy_counts_become_plain_numbers(make_report: MakeReport) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_refused(tmp_path: Path, make_report: MakeReport, value: float) -> None:
-    report = make_report(stages=(StageSeconds("read", value),))
+    report = make_report(stages=(StageSeconds("read", (value,)),))
     path = tmp_path / "run.json"
     with pytest.raises(OutputError, match=r"pull_0007\.mp4: time\.stages\[0\]\.seconds = "):
         write_json([report], [], path)
@@ -103,4 +113,75 @@ def test_the_model_names_who_ran_it(make_report: MakeReport) -> None:
 
 
 def test_no_time_recorded(make_report: MakeReport) -> None:
-    assert report_to_dict(make_report(stages=()))["time"]["videos_per_second"] is None
+    assert report_to_dict(make_report(stages=(), wall_seconds=0.0))["time"]["videos_per_second"] is None
+
+
+@pytest.fixture
+def schema() -> ModuleType:
+    """`documented_schema.py` beside this file, which importlib's import mode does not find by name."""
+    spec = importlib.util.spec_from_file_location("documented_schema", Path(__file__).with_name("documented_schema.py"))
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_key_is_documented_and_there(make_report: MakeReport, schema: ModuleType) -> None:
+    described = schema.documented(json_report.__doc__)
+    reports = [make_report(), replace(make_report(1), chip_latency=None, resources=None, parity=())]
+    run = json.loads(render_json(reports, [VideoFailure("a", "b")], command="c"))
+    assert schema.differences(described, run) == []
+    # The walk reaches the deepest keys, and sees both kinds of difference.
+    del run["videos"][0]["resources"]["chips"][0]["violations"][0]["rule"]
+    run["videos"][0]["time"]["stages"][0]["clip"]["p90"] = 1.0
+    assert sorted(schema.differences(described, run)) == [
+        "document.videos[0].resources.chips[0].violations[0].rule is missing",
+        "document.videos[0].time.stages[0].clip.p90 is not documented",
+    ]
+
+
+def test_a_file_is_read_back(tmp_path: Path, make_report: MakeReport) -> None:
+    path = tmp_path / "run.json"
+    write_json([make_report()], [], path)
+    assert read_run_json(path) == json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "schema 'list'"),
+        ('{"schema": "hybrid-cvar/evaluation"}', "must be 'hybrid-cvar/run'"),
+        ('{"schema": "hybrid-cvar/run", "schema_version": 2}', "version 2; this release reads version 3"),
+        ('{"schema": "hybrid-cvar/run", "schema_version": 3, "videos": [1]}', "videos are no list of objects"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_no_run_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=words):
+        read_run_json(path)
+
+
+def test_the_new_totals_equal_the_sums_of_their_parts(make_report: MakeReport) -> None:
+    entry = report_to_dict(make_report())
+    operations, time = entry["operations"], entry["time"]
+    for name in ("stored_operations", "active_updates", "inactive_updates", "spikes_out"):
+        assert operations[name] == sum(layer[name] for layer in operations["spiking"])
+    for layer in operations["spiking"]:
+        assert layer["neuron_updates"] == layer["active_updates"] + layer["inactive_updates"]
+        for total, steps in (("events_in", "events"), ("stored_operations", "operations"), ("spikes_out", "spikes")):
+            assert layer[total] == sum(layer[f"step_{steps}"])
+    assert time["clip"]["mean"] * 8 == pytest.approx(time["seconds"])
+    assert time["seconds_per_clip"] * 8 == pytest.approx(time["wall_seconds"])
+    assert all(stage["clip"]["p50"] <= stage["clip"]["p95"] <= stage["clip"]["p99"] for stage in time["stages"])
+
+
+def test_spread_is_over_the_videos(make_report: MakeReport) -> None:
+    run = run_to_dict([make_report(wall_seconds=1.0), make_report(wall_seconds=3.0)])
+    assert run["spread"]["seconds"] == {
+        "provenance": "measured", "p50": 2.0, "p95": 2.9, "p99": 2.98, "mean": 2.0, "count": 2
+    }  # fmt: skip
+    assert run_to_dict([])["spread"] == {}

@@ -7,7 +7,16 @@ import pytest
 from hybrid_cvar.errors import ConfigError, EngineError
 from hybrid_cvar.records import Report, Trace
 from hybrid_cvar.reporting import trace_notices
-from hybrid_cvar.reporting.figures import dense_operators, pace, partition_joules
+from hybrid_cvar.reporting.figures import (
+    clip_latency,
+    dense_operators,
+    pace,
+    partition_joules,
+    stage_latencies,
+    step_rates,
+    video_spreads,
+)
+from hybrid_cvar.reporting.operation_rows import operation_rows
 
 MakeTrace = Callable[..., Trace]
 MakeReport = Callable[..., Report]
@@ -92,5 +101,37 @@ def test_figures_add_up(make_report: MakeReport) -> None:
         report.energy.total_joules, rel=1e-12
     )
     speed = pace(trace)
-    assert speed.seconds == trace.seconds == pytest.approx(speed.seconds_per_clip * trace.clips)
-    assert speed.videos_per_second == pytest.approx(1 / trace.seconds)
+    assert speed.seconds == trace.seconds == pytest.approx(sum(stage.seconds for stage in stage_latencies(trace)))
+    assert speed.wall_seconds == trace.wall_seconds == pytest.approx(speed.seconds_per_clip * trace.clips)
+    assert speed.videos_per_second == pytest.approx(1 / trace.wall_seconds)
+    clip = clip_latency(trace)
+    assert clip is not None and clip.mean * trace.clips == pytest.approx(trace.seconds)
+
+
+def test_a_batch_is_spread_over_its_videos(make_report: MakeReport) -> None:
+    reports = [make_report(wall_seconds=float(seconds)) for seconds in range(1, 102)]
+    spreads = {spread.key: spread.videos for spread in video_spreads(reports)}
+    assert (spreads["seconds"].p50, spreads["seconds"].p95, spreads["seconds"].p99) == (51.0, 96.0, 100.0)
+    assert spreads["seconds_per_clip"].p50 == 51.0 / 8
+    assert spreads["energy_joules"].mean == pytest.approx(reports[0].energy.total_joules)
+
+
+def test_step_rates_average_to_the_layers_rate(make_trace: MakeTrace) -> None:
+    for layer in make_trace().spiking:
+        rates = step_rates(layer)
+        assert len(rates) == 11 and sum(rates) / 11 == pytest.approx(layer.spike_rate)
+    assert step_rates(replace(make_trace().spiking[0], neuron_updates=0)) == (0.0,) * 11
+    assert step_rates(replace(make_trace().spiking[0], step_spikes=())) == ()
+
+
+def test_every_count_is_listed_with_a_convention(make_trace: MakeTrace) -> None:
+    trace = make_trace()
+    rows = {row.name: row for row in operation_rows(trace)}
+    assert all(row.convention.endswith(".") for row in rows.values())
+    events = sum(layer.events_in for layer in trace.spiking)
+    assert rows["input events, graded"].count + rows["input events, binary"].count == events
+    assert rows["accumulates"].count == trace.synaptic_operations
+    assert rows["multiply-accumulates"].count == trace.dense_macs
+    updates = rows["neuron updates, active"].count + rows["neuron updates, at rest"].count
+    assert updates == sum(layer.neuron_updates for layer in trace.spiking)
+    assert len({row.convention for row in rows.values()}) == len(rows) - 1, "both kinds of events follow one"

@@ -29,6 +29,11 @@ def test_fits_80_columns_and_holds_the_totals(make_report: MakeReport) -> None:
         count(report.trace.synaptic_operations),
         count(report.trace.dense_macs),
         duration(report.trace.seconds),
+        duration(report.trace.wall_seconds),
+        duration(report.trace.first_prediction_seconds),
+        duration(report.chip_latency.clip_seconds),
+        count(sum(layer.stored_operations for layer in report.trace.spiking)),
+        count(sum(layer.inactive_updates for layer in report.trace.spiking)),
     ):
         assert total in text
     for layer in report.trace.spiking:
@@ -43,6 +48,7 @@ def test_fits_other_widths(make_report: MakeReport, width: int) -> None:
 def test_every_section_is_marked(make_report: MakeReport) -> None:
     lines = _printed(make_report()).splitlines()
     titles = {"Answer": "measured", "Operations": "emulated", "Energy": "modelled", "Time": "measured"}
+    titles["Latency on Loihi 1"] = "modelled"
     for title, provenance in titles.items():
         assert any(line.startswith(title) and f"[{provenance}]" in line for line in lines)
 
@@ -87,3 +93,13 @@ def test_an_ascii_terminal(make_report: MakeReport) -> None:
     text = raw.getvalue().decode("ascii")
     assert "\\xe9.mp4" in text and "uJ" in text and "####" in text
     assert max(len(line) for line in text.splitlines()) <= 80
+
+
+def test_ten_thousand_clips_are_not_listed(make_report: MakeReport) -> None:
+    text = _printed(make_report(10_000))
+    assert "10000, from 0.5 to 1.5e+04 s" in text
+    assert len(text.splitlines()) < 120
+
+
+def test_a_profile_without_times_has_no_chip(make_report: MakeReport) -> None:
+    assert "Latency on" not in _printed(replace(make_report(), chip_latency=None))

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from hybrid_cvar.clip_colours import colour_wheel, flow_colours, residual_colours
 from hybrid_cvar.errors import ConfigError, OutputError, ShortVideoError
 from hybrid_cvar.records import Gop
 from hybrid_cvar.video import read_gops
-from hybrid_cvar.video.figure import accumulate, colour_wheel, figure_scale, flow_colours, residual_colours
+from hybrid_cvar.video.figure import accumulate, figure_scale
 from hybrid_cvar.video.figure_sheet import FigureTitle, compose_instant, compose_sheet
 from hybrid_cvar.video.figure_text import draw_text, text_width
 from hybrid_cvar.video.show import show_video

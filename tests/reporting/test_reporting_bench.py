@@ -1,0 +1,175 @@
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hybrid_cvar.energy import load_paper_tables, recompute_energy
+from hybrid_cvar.errors import ConfigError
+from hybrid_cvar.reporting.bench_document import is_bench, read_bench
+from hybrid_cvar.reporting.bench_page import render_bench_html
+from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
+from hybrid_cvar.reporting.bench_results import read_results, results_markdown
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+PAPER = load_paper_tables()
+AGAIN = [recompute_energy(row) for row in PAPER.table1]
+MACHINE = {
+    "cpu_model": "A CPU",
+    "cpu_count": 4,
+    "cpu_usable": 2,
+    "memory_bytes": 2**33,
+    "platform": "Linux",
+    "python": "3.12",
+    "packages": {"numpy": "2.1"},
+}
+
+
+def row(name: str = "video.speed", value: float = 3.0, unit: str = "x", **detail: Any) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "provenance": "measured", "detail": detail}
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return {
+        "schema": "hybrid-cvar/bench",
+        "schema_version": 1,
+        "hybrid_cvar_version": "0.1.0",
+        "created": "2026-01-31T12:00:00+00:00",
+        "command": "hybrid-cvar bench --suite video",
+        "machine": MACHINE,
+        "results": [
+            row(
+                target=">= 2",
+                met=True,
+                medians=[1.0, 3.0],
+                medians_unit="s",
+                fast_seconds=[1.0, 1.1],
+                slow_seconds=[3.0, 2.9],
+            ),
+            row("video.memory", 400.0, "MiB", target="< 300", met=False, files={"a.avi": {"seconds": [0.5, 0.25]}}),
+            row("video.faults", 0.0, "faults", target="== 0", met=True, note="none"),
+            row("energy.base_paper_joules", 0.74, "J", target="0.734 within 3%", met=True),
+        ],
+        "failures": [{"name": "video.gone", "error": "no clip; install it"}],
+    }  # fmt: skip
+
+
+def test_a_file_is_read_whole(content: dict[str, Any]) -> None:
+    document = read_bench(content, "results/video.json")
+    assert document.source == "video.json" and document.failures == (("video.gone", "no clip; install it"),)
+    assert document.machine.line == "A CPU, 2 of 4 cores, 8.0 GiB of memory, Linux"
+    assert document.machine.software == ("Python 3.12", "numpy 2.1")
+    speed, memory, faults, energy = document.rows
+    assert (speed.medians, speed.medians_unit, speed.met, speed.better) == ((1.0, 3.0), "s", True, "higher")
+    assert speed.rounds == (("faster", (1.0, 1.1)), ("slower", (3.0, 2.9)))
+    assert memory.rounds == (("a.avi", (0.5, 0.25)),) and memory.better == "lower"
+    assert faults.facts == (("note", "none"),)
+    assert [one.margin for one in document.rows] == [1.5, 0.75, None, None]
+    assert energy.suite == "energy"
+
+
+@pytest.mark.parametrize("name", ["ann", "spiking", "video", "video-fuzz"])
+def test_committed_results_are_read_without_a_schema(name: str) -> None:
+    content = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    assert is_bench(content)
+    document = read_bench(content, f"{name}.json")
+    assert document.rows and document.machine.line
+    results = content.get("results") or [{"name": "video.fuzz_faults", "value": len(content["faults"])}]
+    assert [(one.name, one.value) for one in document.rows] == [(one["name"], one["value"]) for one in results]
+
+
+@pytest.mark.parametrize(
+    "other", [[], "text", {}, {"schema": "hybrid-cvar/run"}, {"machine": {}}, {"machine": "x", "results": []}]
+)
+def test_what_is_no_benchmark(other: object) -> None:
+    assert not is_bench(other)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"schema_version": 2}, "version 2; this release reads version 1"),
+        ({"machine": []}, "machine = \\[\\]"),
+        ({"results": [7]}, "results\\[0\\] is int"),
+        ({"results": [row(value="fast")]}, "value = 'fast'"),
+        ({"results": [row() | {"provenance": "guessed"}]}, "provenance 'guessed'"),
+        ({"results": [row() | {"detail": []}]}, "detail is list"),
+        ({"results": [row(value=float("nan"))]}, "value = nan"),
+    ],
+)
+def test_a_damaged_file_is_one_clear_line(content: dict[str, Any], change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        read_bench(content | change, "video.json")
+
+
+def test_the_page_shows_every_row_target_and_failure(content: dict[str, Any]) -> None:
+    html = render_bench_html(
+        [read_bench(content, "video.json")], command="hybrid-cvar bench", paper=PAPER, recomputed=AGAIN
+    )
+    for text in ("3 of 4 targets met", "video.memory", "&lt; 300", "no clip; install it", "A CPU, 2 of 4 cores",
+                 "hybrid-cvar bench --suite video", "1 / 3 s", "ours, base", "CoViAR", "needs 0.1588 T"):  # fmt: skip
+        assert text in html
+    assert html.count('class="badge measured"') == 4 + 1, "a row each, and the legend"
+    assert "CoViAR" not in render_bench_html([read_bench(content | {"results": [row()]}, "v")], paper=PAPER)
+
+
+def test_what_a_file_says_is_escaped(content: dict[str, Any]) -> None:
+    attack = "</script><script>alert(1)</script>"
+    content["results"] = [row(attack, target=">= 1", met=False, seconds={attack: [1.0, 2.0]}, note=attack)]
+    content |= {"command": attack, "failures": [{"name": attack, "error": attack}]}
+    html = render_bench_html([read_bench(content, attack)])
+    assert "<script>alert" not in html and "&lt;script&gt;alert" in html
+    markdown = results_markdown([read_bench(content, "a.json")], command="c")
+    assert "<script>" not in re.sub(r"`[^`]*`", "", markdown)
+
+
+def test_plots_mark_what_was_missed(content: dict[str, Any]) -> None:
+    rows = read_bench(content, "video.json").rows
+    plot = targets_plot(rows)
+    assert plot is not None
+    assert [(trace["name"], list(trace["x"])) for trace in plot.data] == [("met", [1.5]), ("missed", [0.75])]
+    rounds = rounds_plot(rows[0])
+    assert rounds is not None and [trace["x"] for trace in rounds.data] == [[1.0, 1.1], [3.0, 2.9]]
+    assert rounds_plot(rows[2]) is None and targets_plot(rows[2:]) is None
+
+
+def test_the_markdown_of_all_results_is_the_committed_report() -> None:
+    """REPORT.md is drawn, not written: it says what the files say, and how it was made."""
+    documents = read_results(RESULTS)
+    committed = (RESULTS.parent / "REPORT.md").read_text(encoding="utf-8")
+    command = re.search(r"^    (hybrid-cvar compare .*)$", committed, re.MULTILINE)
+    assert command is not None
+    assert results_markdown(documents, command=command[1], paper=PAPER, recomputed=AGAIN) == committed
+    for one in (one for document in documents for one in document.rows):
+        assert f"`{one.name}` | {one.value:.4g}" in committed
+
+
+def test_the_papers_tables_stand_beside_our_energies(content: dict[str, Any]) -> None:
+    markdown = results_markdown([read_bench(content, "energy.json")], command="c", paper=PAPER, recomputed=AGAIN)
+    assert "| **ours, base** | CD | | | | **0.74** | | |" in markdown
+    assert "| paper's own | CD | 95.6 | 74.6 | 83.41 | 0.734 | 0.694 | 5.5 % |" in markdown
+    assert "| paper's own-L | CD | 64.2 | 75.9 | 81.1 | 1.40 |" in markdown
+    tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
+    for table in tables:
+        assert len({line.count("|") - line.count("\\|") for line in table.splitlines()}) == 1, table
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (None, "no such folder"),
+        ({}, "no .json file"),
+        ({"a.json": "{"}, "a.json: no JSON"),
+        ({"a.json": "{}"}, "a.json: not a benchmark's file"),
+    ],
+)
+def test_a_folder_without_results(tmp_path: Path, files: dict[str, str] | None, words: str) -> None:
+    folder = tmp_path / "results"
+    if files is not None:
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=words):
+        read_results(folder)
