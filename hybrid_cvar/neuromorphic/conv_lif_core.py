@@ -103,6 +103,7 @@ class ConvLifCore:
             self._positions,
             self._values,
             tables.reach,
+            tables.reach_at_once,
             tables.row_class,
             tables.unused_rows,
             tables.levels,

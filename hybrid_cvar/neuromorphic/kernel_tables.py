@@ -1,6 +1,7 @@
 """A layer's weights in the two orders that the kernels read, and what else they look up."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ __all__ = ["WORD", "KernelTables", "aligned_zeros", "padded_row"]
 WORD = 8
 """Bytes of a row that are looked at together; rows of events are padded to a multiple."""
 CACHE_LINE = 64
+LEAST_AT_ONCE = 64
+"""Events whose reaches must fit into one sum, or a wider one is taken."""
 
 
 def aligned_zeros(count: int) -> NDArray[np.float32]:
@@ -46,8 +49,9 @@ class KernelTables:
         taps: kw * C_in.
         sums_size, sums_left: elements of the sums, and those before the row's first output.
         inputs_size, inputs_left: elements of a padded float row, and those before its first input.
-        reach: uint64 (classes, W * C_in), weights that an event of a row of that class meets: those that are not
-            zero in the lower 32 bits, all of them in the upper.
+        reach: uint32 (classes, W * C_in), weights that an event of a row of that class meets: those that are not
+            zero in the lower 16 bits, all of them in the upper; uint64, half and half, where a kernel is large.
+        reach_at_once: events whose reaches can be added up so: a half does not run over.
         row_class: int32 (H,), the class of an input row.
         unused_rows: int32, input rows that no output reads.
         levels: int32 (w * C_out,), theta << 6. keeps: int16 (w * C_out,), 4096 - d.
@@ -64,7 +68,8 @@ class KernelTables:
     sums_left: int
     inputs_size: int
     inputs_left: int
-    reach: NDArray[np.uint64]
+    reach: NDArray[np.unsignedinteger]
+    reach_at_once: int
     row_class: NDArray[np.int32]
     unused_rows: NDArray[np.int32]
     levels: NDArray[np.int32]
@@ -106,6 +111,7 @@ class KernelTables:
             inputs_size=int(max((last_pixel - 1) * stride_x + kernel_w, pad_x + width) * channels) + WORD * channels,
             inputs_left=pad_x * channels,
             reach=reach,
+            reach_at_once=_add_at_once(reach.dtype, spec.weight[:, 0].size),
             row_class=row_class,
             unused_rows=np.flatnonzero(~_rows_read(spec).any(axis=1)).astype(np.int32),
             levels=np.tile(spec.thresholds << 6, out_w).astype(np.int32),
@@ -144,17 +150,27 @@ def _rows_read(spec: ConvLifSpec) -> NDArray[np.bool_]:
     return read
 
 
-def _reach(spec: ConvLifSpec) -> tuple[NDArray[np.uint64], NDArray[np.int32]]:
-    """Weights that an event meets, as `reach` holds them: (classes, W * C_in), and every input row's class."""
+def _add_at_once(kind: np.dtype[Any], largest: int) -> int:
+    """Events whose reaches, none above the largest, add up to what half of such a number holds."""
+    return int((2 ** (4 * kind.itemsize) - 1) // largest)
+
+
+def _reach(spec: ConvLifSpec) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int32]]:
+    """Weights that an event meets, as `reach` holds them: (classes, W * C_in), and every input row's class.
+
+    The table is kept small: it stands in the nearest cache beside the row's sums and membranes.
+    """
     width, channels = spec.input_shape[1:]
     outputs, _, kernel_h, kernel_w = spec.weight.shape
-    met = np.count_nonzero(spec.weight, axis=0).astype(np.uint64) + np.uint64(outputs << 32)
-    of_row = np.zeros((kernel_h, width, channels), dtype=np.uint64)
+    small = _add_at_once(np.dtype(np.uint32), spec.weight[:, 0].size) >= LEAST_AT_ONCE
+    kind = np.uint32 if small else np.uint64
+    met = np.count_nonzero(spec.weight, axis=0).astype(kind) + kind(outputs << (4 * kind().itemsize))
+    of_row = np.zeros((kernel_h, width, channels), dtype=kind)
     for kx in range(kernel_w):
         columns = np.arange(width) + spec.padding[1] - kx
         pixels = columns // spec.stride[1]
         exists = (columns % spec.stride[1] == 0) & (pixels >= 0) & (pixels < spec.output_shape[1])
         of_row[:, exists] += met[:, :, kx].T[:, None]
     classes, row_class = np.unique(_rows_read(spec), axis=0, return_inverse=True)
-    reach = np.einsum("rk,kwc->rwc", classes.astype(np.uint64), of_row, dtype=np.uint64)
+    reach = np.einsum("rk,kwc->rwc", classes.astype(kind), of_row, dtype=kind)
     return np.ascontiguousarray(reach.reshape(len(classes), -1)), row_class.reshape(-1).astype(np.int32)

@@ -18,9 +18,6 @@ __all__ = ["GATHER_COST", "run_steps"]
 GATHER_COST = 0.3
 """Time of one vector of sixteen products in `_gather_row`, in times of one in `_scatter_row` (measured: the crossover
 plot of the spiking benchmark)."""
-SUMMED_AT_ONCE = 1023
-"""Events whose reaches are added up before they are unpacked: an event meets at most 2**22 weights, so that either half
-stays below 2**32."""
 
 
 @compiled
@@ -41,16 +38,23 @@ def _list_events(
 
 
 @compiled
-def _add_reaches(positions: NDArray[np.uint32], count: int, reach: NDArray[np.uint64]) -> tuple[int, int]:
-    """Weights that a row's events meet: (the non-zero ones, all of them)."""
-    nonzero = stored = 0
-    for begin in range(0, count, SUMMED_AT_ONCE):
-        both = uint64(0)
-        for event in range(uint64(begin), uint64(min(begin + SUMMED_AT_ONCE, count))):
-            both += reach[positions[event]]
-        nonzero += int(both & uint64(2**32 - 1))
-        stored += int(both >> uint64(32))
-    return nonzero, stored
+def _add_reaches(
+    positions: NDArray[np.uint32], count: int, reach: NDArray[np.unsignedinteger], at_once: int
+) -> tuple[int, int]:
+    """Weights that a row's events meet: (the non-zero ones, all of them).
+
+    Both halves of `reach` are added in one go, and taken apart before the lower one can run over.
+    """
+    kind = reach.dtype.type
+    half = uint64(reach.itemsize * 4)
+    nonzero = stored = uint64(0)
+    for begin in range(0, count, at_once):
+        both = kind(0)
+        for event in range(uint64(begin), uint64(min(begin + at_once, count))):
+            both = kind(both + reach[positions[event]])
+        stored += uint64(both) >> half
+        nonzero += uint64(both) & ((uint64(1) << half) - uint64(1))
+    return int(nonzero), int(stored)
 
 
 @compiled
@@ -176,7 +180,8 @@ def run_steps(
     inputs_left: int,
     positions: NDArray[np.uint32],
     values: NDArray[np.float32],
-    reach: NDArray[np.uint64],
+    reach: NDArray[np.unsignedinteger],
+    reach_at_once: int,
     row_class: NDArray[np.int32],
     unused_rows: NDArray[np.int32],
     levels: NDArray[np.int32],
@@ -218,7 +223,7 @@ def run_steps(
                 for t in range(steps):
                     count = _list_events(words[t, row], events[t, row], positions[t, slot], values[t, slot])
                     listed[t, slot] = count
-                    nonzero, stored = _add_reaches(positions[t, slot], count, met)
+                    nonzero, stored = _add_reaches(positions[t, slot], count, met, reach_at_once)
                     counts[t, 0] += count
                     counts[t, 1] += nonzero
                     counts[t, 2] += stored

@@ -10,7 +10,7 @@ Reading stays on the caller's thread: that is where Ctrl-C arrives, and a stream
 
 from collections import deque
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from typing import TypeVar
@@ -94,14 +94,26 @@ def run_overlapped(
 
 
 def _spike(work: ClipWork, read: ReadClip, batches: "_Batches") -> tuple[SpikedClip, Future[Answers] | None]:
-    clip = work.spike(read)
+    if batches.given_up:
+        raise CancelledError
+    try:
+        clip = work.spike(read)
+    except BaseException:
+        # The clips that wait behind this one must not begin before the caller's thread has seen the error.
+        batches.given_up = True
+        raise
     return clip, batches.add(clip)
 
 
 class _Batches:
-    """Gathers clips, and hands full batches to the ANN partition's thread; used on one thread at a time."""
+    """Gathers clips, and hands full batches to the ANN partition's thread; used on one thread at a time.
+
+    Attributes:
+        given_up: True once a clip has failed, and no other is to follow.
+    """
 
     def __init__(self, work: ClipWork, batch: int, thread: ThreadPoolExecutor) -> None:
+        self.given_up = False
         self._work = work
         self._batch = batch
         self._thread = thread

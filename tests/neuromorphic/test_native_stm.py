@@ -12,6 +12,7 @@ from hybrid_cvar.fixed_point import MEMBRANE_MAX
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec, reference_layer
 from hybrid_cvar.neuromorphic.conv_lif_core import ALWAYS_GATHER, ALWAYS_SCATTER, ConvLifCore
 from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS, busiest_stream_seconds
+from hybrid_cvar.neuromorphic.kernel_tables import _add_at_once
 from hybrid_cvar.neuromorphic.kernels import GATHER_COST, _add_reaches
 from hybrid_cvar.neuromorphic.reference import reference_counts, synaptic_sum
 
@@ -168,13 +169,29 @@ def test_saturation_is_clipped_and_counted():
     assert core.counts[:, COUNT_FIELDS.index("saturated_states")].tolist() == [1, 1, 1]
 
 
-def test_reaches_beyond_32_bits_are_added_exactly():
-    """The largest kernel's reach, met by more events than may be added before the two halves are taken apart."""
-    largest = 64 * 64 * 1024
-    reach = np.array([largest << 32 | 1, largest << 32 | largest], dtype=np.uint64)
+@pytest.mark.parametrize(("kind", "largest"), [(np.uint32, 1023), (np.uint32, 144), (np.uint64, 64 * 64 * 1024)])
+def test_reaches_beyond_half_a_sum_are_added_exactly(kind, largest):
+    """Met by more events than may be added before the two halves are taken apart."""
+    half = 4 * np.dtype(kind).itemsize
+    reach = np.array([largest << half | 1, largest << half | largest], dtype=kind)
     positions = np.arange(5000, dtype=np.uint32) % 2
-    assert _add_reaches(positions, 5000, reach) == (2500 * (largest + 1), 5000 * largest)
-    assert _add_reaches(positions, 0, reach) == (0, 0)
+    at_once = _add_at_once(np.dtype(kind), largest)
+    assert at_once < 5000
+    assert _add_reaches(positions, 5000, reach, at_once) == (2500 * (largest + 1), 5000 * largest)
+    assert _add_reaches(positions, 0, reach, at_once) == (0, 0)
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(113, np.uint32), (114, np.uint64), (1024, np.uint64)])
+def test_a_large_kernel_counts_in_wider_sums(channels, kind):
+    """A kernel of 3 x 3: an event meets up to 1017, 1026 and 9216 weights."""
+    rng = np.random.default_rng(3)
+    weight = rng.choice([-2, 0, 2], (channels, 1, 3, 3)).astype(np.int32)
+    layer = ConvLifSpec("large", (3, 400, 1), weight, (1, 1), (1, 1), 1, 0)
+    events = (rng.random((2, 3, 400, 1)) < 0.7).astype(np.int8)
+    core = ConvLifCore(layer)
+    core.run(events)
+    assert core._tables.reach.dtype == kind
+    np.testing.assert_array_equal(core.counts, reference_counts(layer, events))
 
 
 @pytest.mark.parametrize(("reset", "active"), [("soft", [0, 1, 1, 1]), ("hard", [0, 1, 0, 0])])

@@ -179,6 +179,8 @@ def test_an_error_anywhere_is_raised_and_ends_the_work(order, where):
         list(order(clips(), work, 2))
     assert raised.value is error
     assert own_threads() == []
+    if where == "spike":
+        assert max(number for what, number in log if what == "spike") == 5
     # It did not go on to the end: at most what was under way when it broke.
     assert max(number for what, number in log if what == "read") <= 5 + 2 * (BATCHES_AHEAD + 2) + CLIPS_AHEAD + 1
 
