@@ -124,7 +124,7 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
         cells += [_printed(row.params_millions), _printed(row.energy_joules)]
         cells += [f"{computed.recomputed_joules:.3f}", percent(computed.relative_error)] if computed else ["", ""]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += [f"| **{cell(name)}** | CD | | | | **{joules:.3g}** | | |" for name, joules in ours]
+    lines += [f"| **{cell(name)}** | CD | | | | **{joules:.4g}** | | |" for name, joules in ours]
     lines += ["", *(f"{cell(method_name(row))}: {cell(again[row.method].remark)}." for row in paper.table1
                     if row.method in again and again[row.method].remark), ""]  # fmt: skip
     lines += ["| Table 2 | reads | SS-v2, % | K-400, % | K-600, % | E printed, J |", "|---|---|---:|---:|---:|---:|"]
@@ -132,7 +132,7 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
         name = f"paper's own{other.method.removeprefix('Ours')}" if other.own else other.method
         numbers = (other.ssv2_percent, other.k400_percent, other.k600_percent, other.energy_joules)
         lines.append(f"| {cell(name)} | {other.modality} | {' | '.join(_printed(number) for number in numbers)} |")
-    lines += [f"| **{cell(name)}** | CD | | | | **{joules:.3g}** |" for name, joules in ours]
+    lines += [f"| **{cell(name)}** | CD | | | | **{joules:.4g}** |" for name, joules in ours]
     return [*lines, ""]
 
 
