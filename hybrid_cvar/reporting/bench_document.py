@@ -233,7 +233,7 @@ def _plain(path: tuple[str, ...]) -> list[str]:
     """A path without the words that say only that seconds follow."""
     names = {"seconds": "ours", "other_seconds": "other", "fast_seconds": "faster", "slow_seconds": "slower"}
     parts = [names.get(part, part.removesuffix("_seconds")) for part in path if part not in ("files", "candidates")]
-    return [part for part in parts if part != "ours" or len(parts) < 2 or parts[0] == "ours"] or ["ours"]
+    return [part for part in parts if part != "ours"] or ["ours"]
 
 
 def _text(value: Any) -> str:

@@ -85,3 +85,30 @@ def test_a_bad_file_is_one_clear_line(tmp_path, content, words):
 def test_wrong_usage(arguments):
     done = compare(*arguments)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_bench_writes_its_page(monkeypatch, tmp_path):
+    """The JSON and the page of one call say the same; nothing is measured here."""
+    from contextlib import contextmanager
+
+    from typer.testing import CliRunner
+
+    from hybrid_cvar.benchmark import BenchResult, suites
+    from hybrid_cvar.cli import app
+
+    @contextmanager
+    def rows(rounds, observer):
+        detail = {"target": ">= 2", "met": True, "medians": [1.0, 3.0], "medians_unit": "s", "seconds": [1.0, 1.1]}
+        yield {"video.speed": lambda: BenchResult("video.speed", 3.0, "x", detail=detail)}
+
+    monkeypatch.setattr(suites, "_SUITES", {"video": (rows, True)})
+    page, results = tmp_path / "bench.html", tmp_path / "bench.json"
+    monkeypatch.setattr(sys, "argv", ["hybrid-cvar", "bench", "--suite", "video"])
+    done = CliRunner().invoke(app, ["bench", "--suite", "video", "--report", str(page), "--json", str(results)])
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert "1 of 1 targets met" in text and "hybrid-cvar bench --suite video" in text and "video.speed" in text
+    content = json.loads(results.read_text())
+    assert (content["schema"], content["results"][0]["value"]) == ("hybrid-cvar/bench", 3.0)
+    done = CliRunner().invoke(app, ["bench", "--suite", "video", "--report", str(page), "--json", str(page)])
+    assert done.exit_code == 2

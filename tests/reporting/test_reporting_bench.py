@@ -49,7 +49,7 @@ def content() -> dict[str, Any]:
                 slow_seconds=[3.0, 2.9],
             ),
             row("video.memory", 400.0, "MiB", target="< 300", met=False, files={"a.avi": {"seconds": [0.5, 0.25]}}),
-            row("video.faults", 0.0, "faults", target="== 0", met=True, note="none"),
+            row("video.faults", 0.0, "faults", target="== 0", met=True, note="none", seconds={"torch": [2.0, 2.5]}),
             row("energy.base_paper_joules", 0.74, "J", target="0.734 within 3%", met=True),
         ],
         "failures": [{"name": "video.gone", "error": "no clip; install it"}],
@@ -65,7 +65,7 @@ def test_a_file_is_read_whole(content: dict[str, Any]) -> None:
     assert (speed.medians, speed.medians_unit, speed.met, speed.better) == ((1.0, 3.0), "s", True, "higher")
     assert speed.rounds == (("faster", (1.0, 1.1)), ("slower", (3.0, 2.9)))
     assert memory.rounds == (("a.avi", (0.5, 0.25)),) and memory.better == "lower"
-    assert faults.facts == (("note", "none"),)
+    assert faults.facts == (("note", "none"),) and faults.rounds == (("torch", (2.0, 2.5)),)
     assert [one.margin for one in document.rows] == [1.5, 0.75, None, None]
     assert energy.suite == "energy"
 
@@ -132,7 +132,7 @@ def test_plots_mark_what_was_missed(content: dict[str, Any]) -> None:
     assert [(trace["name"], list(trace["x"])) for trace in plot.data] == [("met", [1.5]), ("missed", [0.75])]
     rounds = rounds_plot(rows[0])
     assert rounds is not None and [trace["x"] for trace in rounds.data] == [[1.0, 1.1], [3.0, 2.9]]
-    assert rounds_plot(rows[2]) is None and targets_plot(rows[2:]) is None
+    assert rounds_plot(rows[3]) is None and targets_plot(rows[2:]) is None
 
 
 def test_the_markdown_of_all_results_is_the_committed_report() -> None:
