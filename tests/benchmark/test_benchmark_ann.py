@@ -12,6 +12,7 @@ from hybrid_cvar.benchmark.measure import seconds_in_turn
 from hybrid_cvar.benchmark.suites import run_bench
 from hybrid_cvar.errors import EngineError, ParityError
 from hybrid_cvar.onnx_session import cpu_providers
+from hybrid_cvar.records import STAGES
 
 pytestmark = [pytest.mark.needs_lava, pytest.mark.needs_compile, pytest.mark.needs_clips]
 
@@ -225,7 +226,7 @@ def test_things_are_timed_in_turn_and_rested_between(monkeypatch):
 
 def test_whole_rows_tell_their_parts(results):
     videos = results["e2e.base_videos_per_second"].detail
-    assert set(videos["stage_shares"]) == {"read", "encode", "spiking", "dense"}
+    assert set(videos["stage_shares"]) == set(STAGES)
     assert sum(videos["stage_shares"].values()) == pytest.approx(1)
     assert sum(videos["stage_seconds"].values()) <= videos["median_seconds"] * 1.01
     assert results["e2e.base_videos_per_second"].value == pytest.approx(1 / videos["median_seconds"])
