@@ -26,7 +26,7 @@ class ConvLifCore:
 
     Attributes:
         membrane: int32 (h, w, C_out), u after the last step; may be replaced by an array of that shape.
-        nanoseconds: wall-clock time that `run` took, since `clear`.
+        spells: begin and end of every `run` since `clear`, nanoseconds of the system's monotonic clock.
         choices: int64 (2,), input rows scattered and gathered, since `clear`.
     """
 
@@ -42,14 +42,14 @@ class ConvLifCore:
         self._positions = np.zeros((0, 0, 0), dtype=np.uint32)
         self._values = np.zeros((0, 0, 0), dtype=np.float32)
         self.membrane = np.zeros(spec.output_shape, dtype=np.int32)
-        self.nanoseconds = 0
+        self.spells: list[tuple[int, int]] = []
         self._counted = [np.zeros((0, len(COUNT_FIELDS)), dtype=np.int64)]
         self.choices = np.zeros(2, dtype=np.int64)
 
     def clear(self) -> None:
         """Clears membrane and counters: the start of a clip (spec.md, C1)."""
         self.membrane[:] = 0
-        self.nanoseconds = 0
+        self.spells.clear()
         del self._counted[1:]
         self.choices[:] = 0
 
@@ -67,7 +67,7 @@ class ConvLifCore:
         Returns:
             int8 (T, h, w, C_out), o of every step.
         """
-        begin = time.perf_counter_ns()
+        begin = time.monotonic_ns()
         steps = len(events)
         width, channels = self._input_shape[1:]
         out_h, out_w, outputs = self._output_shape
@@ -110,7 +110,7 @@ class ConvLifCore:
             tables.keeps,
         )
         sent = spikes[:, :, : out_w * outputs].reshape(steps, out_h, out_w, outputs)
-        self.nanoseconds += time.perf_counter_ns() - begin
+        self.spells.append((begin, time.monotonic_ns()))
         return sent
 
 

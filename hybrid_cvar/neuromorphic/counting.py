@@ -1,10 +1,11 @@
 """What a layer counts while it runs (spec.md, What is counted), and how it travels.
 
 A layer's counts of a clip are int64 (T, 7), a row a step, a column a field of `COUNT_FIELDS`. As a message they are
-flat, with the nanoseconds that the layer computed behind them: time is no count, and no two engines agree on it.
+flat, and behind them stand the spells in which the layer computed: int64 (T, 2), nanoseconds of the system's monotonic
+clock at which each began and ended, zeros where there were fewer. Time is no count, and no two engines agree on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from hybrid_cvar.records import SpikingLayerCounts
 __all__ = [
     "COUNT_FIELDS",
     "all_layers",
-    "busiest_stream_seconds",
+    "computing_seconds",
     "layer_counts",
     "message_size",
     "pack_counts",
@@ -55,24 +56,33 @@ def layer_counts(spec: StmSpec, counts: Iterable[NDArray[np.int64]]) -> tuple[Sp
     return tuple(records)
 
 
-def busiest_stream_seconds(spec: StmSpec, nanoseconds: Iterable[int]) -> float:
-    """Seconds that the stream computed which computed longest; nanoseconds for each of `all_layers`."""
-    by_stream = dict.fromkeys((stream.name for stream in spec.streams), 0)
-    for (stream, _, _), of_layer in zip(all_layers(spec), nanoseconds, strict=True):
-        by_stream[stream] += int(of_layer)
-    return max(by_stream.values()) / 1e9
+def computing_seconds(spells: NDArray[np.int64]) -> float:
+    """Seconds in which at least one of several computed: time that two computed side by side counts once.
+
+    Args:
+        spells: int64 (n, 2), begin and end of each, nanoseconds of one clock; in any order.
+    """
+    total = reached = 0
+    for begin, end in sorted(spells.tolist()):
+        total += max(end - max(begin, reached), 0)
+        reached = max(reached, end)
+    return total / 1e9
 
 
 def message_size(timesteps: int) -> int:
     """Elements of a layer's message."""
-    return timesteps * len(COUNT_FIELDS) + 1
+    return timesteps * (len(COUNT_FIELDS) + 2)
 
 
-def pack_counts(counts: NDArray[np.int64], nanoseconds: int) -> NDArray[np.int64]:
-    """int64 (message_size,): a layer's counts of a clip, (T, 7), and the nanoseconds that it computed."""
-    return np.append(counts.ravel(), np.int64(nanoseconds))
+def pack_counts(counts: NDArray[np.int64], spells: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """int64 (message_size,): a layer's counts of a clip, (T, 7), and at most T spells in which it computed."""
+    times = np.zeros((len(counts), 2), dtype=np.int64)
+    times[: len(spells)] = spells
+    return np.concatenate([counts.ravel(), times.ravel()])
 
 
 def unpack_counts(messages: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Messages (layers, message_size) as counts (layers, T, 7) and nanoseconds (layers,)."""
-    return messages[:, :-1].reshape(len(messages), -1, len(COUNT_FIELDS)), messages[:, -1]
+    """Messages (layers, message_size) as counts (layers, T, 7), and the spells of all layers, (layers * T, 2)."""
+    timesteps = messages.shape[1] // (len(COUNT_FIELDS) + 2)
+    counts, spells = np.split(messages, [timesteps * len(COUNT_FIELDS)], axis=1)
+    return counts.reshape(len(messages), timesteps, len(COUNT_FIELDS)), spells.reshape(-1, 2)

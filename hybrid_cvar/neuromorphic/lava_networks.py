@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid_cvar.neuromorphic.counting import all_layers, busiest_stream_seconds, layer_counts, unpack_counts
+from hybrid_cvar.neuromorphic.counting import all_layers, computing_seconds, layer_counts, unpack_counts
 from hybrid_cvar.neuromorphic.lava_runtime import LavaRuntime
 from hybrid_cvar.neuromorphic.layer_spec import ConvLifSpec, StmSpec, StreamSpec
 from hybrid_cvar.records import SpikingLayerCounts, SpikingResult
@@ -72,9 +72,9 @@ class StreamNetwork:
 
 
 def _counted(spec: StmSpec, messages: NDArray[np.int64]) -> tuple[tuple[SpikingLayerCounts, ...], float]:
-    """A clip's counts, and the seconds that its busiest stream computed, of all layers' messages."""
-    counts, nanoseconds = unpack_counts(messages)
-    return layer_counts(spec, counts), busiest_stream_seconds(spec, nanoseconds.tolist())
+    """A clip's counts, and the seconds in which a layer computed, of all layers' messages."""
+    counts, spells = unpack_counts(messages)
+    return layer_counts(spec, counts), computing_seconds(spells)
 
 
 def _layers_before(spec: StmSpec) -> list[int]:

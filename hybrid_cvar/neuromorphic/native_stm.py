@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybrid_cvar.errors import EngineError
 from hybrid_cvar.neuromorphic.conv_lif_core import ConvLifCore, compile_neuron_kernels
-from hybrid_cvar.neuromorphic.counting import busiest_stream_seconds, layer_counts
+from hybrid_cvar.neuromorphic.counting import computing_seconds, layer_counts
 from hybrid_cvar.neuromorphic.layer_spec import StmSpec
 from hybrid_cvar.records import SpikingResult
 
@@ -94,7 +94,7 @@ class NativeStm:
             counts=layer_counts(self._spec, (core.counts for core in cores)),
             spikes=tuple(spikes for recorded in outputs for spikes, _ in recorded),
             membranes=tuple(membranes for recorded in outputs for _, membranes in recorded),
-            compute_seconds=busiest_stream_seconds(self._spec, (core.nanoseconds for core in cores)),
+            compute_seconds=computing_seconds(np.array([spell for core in cores for spell in core.spells])),
         )
 
     def _run_stream(

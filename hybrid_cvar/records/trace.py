@@ -109,8 +109,8 @@ class SpikingResult:
         counts: one entry a layer, stream by stream.
         spikes: per layer, in the order of `counts`, int8 (T, h, w, C); empty unless recording was asked for.
         membranes: per layer, int32 (T, h, w, C), after every step; empty unless recording was asked for.
-        compute_seconds: wall-clock seconds in which a stream computed, of the stream that took longest (measured); the
-            rest of a clip's time is transport. None where the engine does not tell.
+        compute_seconds: wall-clock seconds in which at least one layer computed (measured); the rest of a clip's time
+            is transport. None where the engine does not tell.
     """
 
     readouts: tuple[NDArray[np.int32], ...]
@@ -179,8 +179,8 @@ class StageSeconds:
 
 STAGES = ("read", "accumulate", "encode", "spiking", "transport", "dense")
 """Stages of a run, in order: decoding (I-frames, vectors, pixels); accumulation of motion and residual and the cut to
-the model's input; events from the clip; the spiking partition's computation; hand-over to its Processes and back; the
-ANN partition."""
+the model's input; events from the clip; the spiking partition: time in which a layer of it computes; hand-over to its
+Processes or threads and back, when none does; the ANN partition."""
 
 
 @dataclass(frozen=True, eq=False)

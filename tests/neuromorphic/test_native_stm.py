@@ -11,7 +11,7 @@ from hybrid_cvar.errors import EngineError
 from hybrid_cvar.fixed_point import MEMBRANE_MAX
 from hybrid_cvar.neuromorphic import ConvLifSpec, NativeStm, StmSpec, StreamSpec, reference_layer
 from hybrid_cvar.neuromorphic.conv_lif_core import ALWAYS_GATHER, ALWAYS_SCATTER, ConvLifCore
-from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS, busiest_stream_seconds
+from hybrid_cvar.neuromorphic.counting import COUNT_FIELDS, computing_seconds, message_size, pack_counts, unpack_counts
 from hybrid_cvar.neuromorphic.kernel_tables import _add_at_once
 from hybrid_cvar.neuromorphic.kernels import GATHER_COST, _add_reaches
 from hybrid_cvar.neuromorphic.reference import reference_counts, synaptic_sum
@@ -223,15 +223,39 @@ def test_a_clip_counts_the_same_at_once_and_step_by_step_and_begins_anew(make_st
                 assert layer.active_updates + layer.inactive_updates == layer.neuron_updates
 
 
-def test_the_busiest_stream_computes_for_a_part_of_the_call(make_stm, make_clip):
+def test_the_layers_compute_for_a_part_of_the_call(make_stm, make_clip):
     stm = make_stm(3)
     with NativeStm(stm) as engine:
         engine.run_clip(*make_clip(stm, 1))
         begin = time.perf_counter()
         result = engine.run_clip(*make_clip(stm, 1))
         assert 0 < result.compute_seconds < time.perf_counter() - begin
-    assert busiest_stream_seconds(stm, [10, 20, 7, 8]) == 30e-9
-    assert busiest_stream_seconds(stm, [1, 2, 7, 8]) == 15e-9
+
+
+@pytest.mark.parametrize(
+    ("spells", "nanoseconds"),
+    [
+        ([(10, 20), (30, 45)], 25),
+        # Side by side: once.
+        ([(10, 20), (12, 18), (15, 26)], 16),
+        ([(30, 45), (10, 20), (10, 20)], 25),
+        # One after the other on one core: both, whoever's they are.
+        ([(10, 20), (20, 31)], 21),
+        ([(0, 0), (0, 0), (5, 9)], 4),
+    ],
+)
+def test_time_in_which_two_layers_compute_counts_once(spells, nanoseconds):
+    assert computing_seconds(np.array(spells)) == pytest.approx(nanoseconds * 1e-9)
+
+
+def test_counts_and_spells_come_back_from_their_message():
+    counts = [np.arange(21).reshape(3, 7) + 100 * layer for layer in range(2)]
+    spells = [[(1, 2), (3, 4), (5, 6)], [(7, 8)]]
+    messages = np.stack([pack_counts(*of_layer) for of_layer in zip(counts, spells, strict=True)])
+    assert messages.shape == (2, message_size(3))
+    back, times = unpack_counts(messages)
+    np.testing.assert_array_equal(back, np.stack(counts))
+    np.testing.assert_array_equal(times, [(1, 2), (3, 4), (5, 6), (7, 8), (0, 0), (0, 0)])
 
 
 def test_clips_do_not_leak_into_each_other(make_stm, make_clip):

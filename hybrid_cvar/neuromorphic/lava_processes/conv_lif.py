@@ -123,7 +123,7 @@ class PyConvLifModelFixed(PyLoihiProcessModel):
         self.u_out.send(self.u)
         if clip_step == self.proc_params["timesteps"] - 1:
             self.membrane_out.send(self.u)
-            self.counts_out.send(_in_its_row(self.proc_params, pack_counts(self._core.counts, self._core.nanoseconds)))
+            self.counts_out.send(_in_its_row(self.proc_params, pack_counts(self._core.counts, self._core.spells)))
 
 
 @implements(proc=ConvLif, protocol=LoihiProtocol)
@@ -149,20 +149,20 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
         self._run_step = 0
         self._spikes = np.zeros(proc_params["spec"].output_shape, dtype=np.int8)
         self._counts = np.zeros((proc_params["timesteps"], len(COUNT_FIELDS)), dtype=np.int64)
-        self._nanoseconds = 0
+        self._spells: list[tuple[int, int]] = []
 
     def run_spk(self) -> None:
         """Receives a step's events, runs the layer, sends its spikes; at a clip's end also the read-out."""
         params, spec = self.proc_params, self.proc_params["spec"]
         events = self.s_in.recv()
-        begin = time.perf_counter_ns()
+        begin = time.monotonic_ns()
         clip_step = self._run_step % params["period"] - params["offset"]
         self._run_step += 1
         if clip_step == 0:
             self.u[:] = 0
             self._spikes[:] = 0
             self._counts[:] = 0
-            self._nanoseconds = 0
+            self._spells.clear()
         synapse = synaptic_sum(spec.weight, events, spec.output_shape, spec.stride, spec.padding)
         threshold = spec.thresholds / WEIGHT_SCALE
         leak = (DECAY_UNITY - spec.decays) / DECAY_UNITY
@@ -176,12 +176,12 @@ class PyConvLifModelFloat(PyLoihiProcessModel):
         self._counts[clip_step, _NEURON_UPDATES] = self.u.size
         self._counts[clip_step, _SPIKES_OUT] = fired.sum()
         membrane = np.rint(self.u * MEMBRANE_SCALE).astype(np.int32)
-        self._nanoseconds += time.perf_counter_ns() - begin
+        self._spells.append((begin, time.monotonic_ns()))
         self.s_out.send(self._spikes)
         self.u_out.send(membrane)
         if clip_step == params["timesteps"] - 1:
             self.membrane_out.send(membrane)
-            self.counts_out.send(_in_its_row(params, pack_counts(self._counts, self._nanoseconds)))
+            self.counts_out.send(_in_its_row(params, pack_counts(self._counts, self._spells)))
 
 
 @implements(proc=ConvLif, protocol=LoihiProtocol)

@@ -106,7 +106,7 @@ class PyConvLifStreamModelFixed(PyLoihiProcessModel):
 
     def _send_clip(self) -> None:
         self.membrane_out.send(self.u)
-        rows = [pack_counts(core.counts, core.nanoseconds) for core in self._cores]
+        rows = [pack_counts(core.counts, core.spells) for core in self._cores]
         before = list(self.counts_in.recv()) if self.proc_params["layers_before"] else []
         self.counts_out.send(np.stack([*before, *rows]))
         if self.proc_params["record"]:
