@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from hybrid_cvar.records import Table1Row
 from hybrid_cvar.reporting.plots import SERIES, Plot, axis, layout, plot_text
 
-__all__ = ["accuracy_plot", "method_name"]
+__all__ = ["accuracy_plot", "circle_sizes", "method_name"]
 
 DIAMETER = 3.2
 """Pixels of a circle's diameter for the square root of a million parameters: areas are proportional to size."""
 
 UNKNOWN_SIZE = 12
+"""Diameter of a method whose size is not printed, pixels."""
+
+LONGEST_NAME = 80
+"""Characters of a line's name, which says model, clips and how it was priced."""
+
 MARGIN = 3.0
 """Percentage points of room above and below."""
 
@@ -65,15 +70,16 @@ def accuracy_plot(rows: Sequence[Table1Row], joules: Sequence[tuple[str, float]]
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": plot_text(name, 40),
+                "name": plot_text(name, LONGEST_NAME),
                 "x": [value, value],
                 "y": span,
                 "line": {"color": "var(--spiking)", "width": 2, "dash": ("dash", "dot", "dashdot")[index % 3]},
-                "hovertemplate": "%{x:.3g} J<extra>" + plot_text(name, 40) + "</extra>",
+                "hovertemplate": "%{x:.3g} J<extra>" + plot_text(name, LONGEST_NAME) + "</extra>",
             }
         )
     return Plot(
-        label="Accuracy on UCF-101 against energy a video of published methods, and the energy of this run.",
+        label="Accuracy on UCF-101 against energy a video of published methods"
+        + (", and the energy of this run." if any(value > 0 for _, value in joules) else "."),
         height=420,
         data=tuple(data),
         layout=layout(
@@ -81,6 +87,15 @@ def accuracy_plot(rows: Sequence[Table1Row], joules: Sequence[tuple[str, float]]
             axis("top-1 on UCF-101, %", range=span),
         ),
     )
+
+
+def circle_sizes(rows: Sequence[Table1Row]) -> str:
+    """What the circles' areas say, in words."""
+    unknown = [method_name(row) for row in rows if row.params_millions is None]
+    words = "circle areas are proportional to the number of parameters"
+    if not unknown:
+        return words
+    return f"{words}, but for {', '.join(unknown)}, of which none is printed"
 
 
 def method_name(row: Table1Row) -> str:
