@@ -3,6 +3,7 @@
 A run has no accuracy on the paper's datasets, so it has none here.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 from hybrid_cvar.records import Table1Row
@@ -16,8 +17,8 @@ DIAMETER = 3.2
 UNKNOWN_SIZE = 12
 """Diameter of a method whose size is not printed, pixels."""
 
-LONGEST_NAME = 80
-"""Characters of a line's name, which says model, clips and how it was priced."""
+LONGEST_NAME = 34
+"""Characters of a row of a line's name, which says model, clips and how it was priced: a phone is narrow."""
 
 MARGIN = 3.0
 """Percentage points of room above and below."""
@@ -70,11 +71,11 @@ def accuracy_plot(rows: Sequence[Table1Row], joules: Sequence[tuple[str, float]]
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": plot_text(name, LONGEST_NAME),
+                "name": _lines(name),
                 "x": [value, value],
                 "y": span,
                 "line": {"color": "var(--spiking)", "width": 2, "dash": ("dash", "dot", "dashdot")[index % 3]},
-                "hovertemplate": "%{x:.3g} J<extra>" + plot_text(name, LONGEST_NAME) + "</extra>",
+                "hovertemplate": "%{x:.3g} J<extra>" + _lines(name) + "</extra>",
             }
         )
     return Plot(
@@ -101,6 +102,11 @@ def circle_sizes(rows: Sequence[Table1Row]) -> str:
 def method_name(row: Table1Row) -> str:
     """The method, as a reader of this page knows it: the paper calls its own `Ours`."""
     return "paper's own" if row.own else row.method
+
+
+def _lines(name: str) -> str:
+    """A name in as many rows as it takes."""
+    return "<br>".join(plot_text(row, LONGEST_NAME) for row in textwrap.wrap(name, LONGEST_NAME))
 
 
 def _place(row: Table1Row, rows: Sequence[Table1Row]) -> str:
