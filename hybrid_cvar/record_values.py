@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import sys
 import types
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -49,7 +50,10 @@ def read_value(kind: Any, value: Any, where: str) -> Any:
             for index, (one, item) in enumerate(zip(kinds, value, strict=True))
         )
     if kind is float and type(value) is int:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError as error:
+            raise _wrong(value, "a finite number", where) from error
     if type(value) is not kind:
         raise _wrong(value, kind.__name__, where)
     if kind is float and not math.isfinite(value):
@@ -58,5 +62,8 @@ def read_value(kind: Any, value: Any, where: str) -> Any:
 
 
 def _wrong(value: object, wanted: str, where: str) -> ConfigError:
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        shown = f"a whole number of over {sys.get_int_max_str_digits()} digits"
     return ConfigError(f"{where} = {shown[:60]}", f"must be {wanted}", "write it again")

@@ -40,7 +40,7 @@ class Suite(StrEnum):
 def bench_command(
     suite: Annotated[
         list[Suite] | None,
-        typer.Option("--suite", "-s", help="What to measure; may be given several times. all leaves out fuzz."),
+        typer.Option("--suite", "-s", help="What to run; may be given several times. all leaves out fuzz."),
     ] = None,
     json_file: JsonOption = None,
     report: Annotated[
@@ -53,7 +53,10 @@ def bench_command(
         int, typer.Option("--rounds", "-r", min=1, max=1000, help="Rounds of every timing; medians are reported.")
     ] = 5,
 ) -> None:
-    """Measure how fast the stages are on this machine, as ratios of medians taken in turn in one run.
+    """Run the benchmark suites on this machine: speed, latency, operations, energy, robustness.
+
+    video, spiking and ann are mostly ratios of medians taken in turn in one run; latency is mostly percentiles.
+    operations (beside other tools' counts) and energy (beside the paper's) time nothing; fuzz reads damaged files.
 
     A row that cannot be measured is named and the others still are; the exit status is then 1. A target that is
     missed is shown, and is no failure.

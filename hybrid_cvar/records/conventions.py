@@ -26,11 +26,15 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType(
         ),
         "inactive_updates": "Ours: neuron updates less the active ones: a membrane of zero that stays zero.",
         "spikes_out": "Ours: spikes, each once, however many weights of the next layer they meet.",
+        "spikes_sent": (
+            "Ours: spikes of layers that another one listens to; the last layer of a stream spikes too, but its "
+            "membrane is read instead."
+        ),
         "macs": (
             "torch FlopCounterMode, FLOPs / 2: outputs x products for each, of convolutions, linear layers and "
             "attention, taps on padding included; biases, norms, activations and softmax are not counted."
         ),
-        "frames_decoded": "Ours: frames that FFmpeg decoded, those on the way to a sampled GOP too.",
+        "frames_decoded": "Ours: frames that FFmpeg decoded on this host, those on the way to a sampled GOP too.",
         "motion_vectors": (
             "Ours: vectors that the sampled GOPs' P-frames carry and that were accumulated, one a block."
         ),
@@ -40,5 +44,5 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType(
         ),
     }
 )
-"""One sentence a count, by the name of the field or property of the records (`SpikingLayerCounts`, `NodeMacs`,
-`ReadCounts`)."""
+"""One sentence a count, by the name of the field or property of the records (`SpikingLayerCounts`, `Trace`,
+`NodeMacs`, `ReadCounts`)."""

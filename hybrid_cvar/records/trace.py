@@ -144,7 +144,7 @@ class NodeMacs:
 
 @dataclass(frozen=True)
 class ReadCounts:
-    """What reading did for the clips of a run; counted while it read.
+    """What reading did for the clips of a run; observed on this host while it read (measured).
 
     Attributes:
         frames_decoded: frames that FFmpeg decoded, those on the way to a sampled GOP too.
@@ -221,13 +221,15 @@ class Trace:
         spiking: counts a layer, summed over clips (emulated).
         dense: MACs a node and clip (emulated).
         stages: seconds a stage and clip (measured).
-        reading: what reading did, over all clips (emulated).
+        reading: what reading did, over all clips (measured).
         first_prediction_seconds: from the call to the logits of the first clip (measured).
         wall_seconds: wall-clock seconds of the whole call (measured). Where stages did not overlap, it is the sum of
             theirs and the little that lies between them; where they did, it is less than their sum.
         overlapped: True where reading, the spiking and the ANN partition ran side by side. A stage's seconds then hold
             what it lost to the others on the same cores.
         view: a clip to draw; None where none was kept.
+        first_prediction_clips: clips whose logits came with the first one's: of a stream 1, of a file the ANN
+            partition's first batch.
     """
 
     video: VideoInfo
@@ -247,6 +249,7 @@ class Trace:
     wall_seconds: float
     overlapped: bool = False
     view: ClipView | None = None
+    first_prediction_clips: int = 1
 
     @property
     def clips(self) -> int:
@@ -267,6 +270,12 @@ class Trace:
     def synaptic_operations(self) -> int:
         """Accumulates of the spiking partition over all clips."""
         return sum(layer.synaptic_operations for layer in self.spiking)
+
+    @property
+    def spikes_sent(self) -> int:
+        """Spikes that another layer listens to, over all clips: not those of a stream's last layer, which is read."""
+        last = {layer.stream: layer.layer for layer in sorted(self.spiking, key=lambda layer: layer.layer)}
+        return sum(layer.spikes_out for layer in self.spiking if layer.layer != last[layer.stream])
 
     @property
     def seconds(self) -> float:

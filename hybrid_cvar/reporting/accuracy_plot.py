@@ -3,17 +3,23 @@
 A run has no accuracy on the paper's datasets, so it has none here.
 """
 
+import textwrap
 from collections.abc import Sequence
 
 from hybrid_cvar.records import Table1Row
 from hybrid_cvar.reporting.plots import SERIES, Plot, axis, layout, plot_text
 
-__all__ = ["accuracy_plot", "method_name"]
+__all__ = ["accuracy_plot", "circle_sizes", "method_name"]
 
 DIAMETER = 3.2
 """Pixels of a circle's diameter for the square root of a million parameters: areas are proportional to size."""
 
 UNKNOWN_SIZE = 12
+"""Diameter of a method whose size is not printed, pixels."""
+
+LONGEST_NAME = 34
+"""Characters of a row of a line's name, which says model, clips and how it was priced: a phone is narrow."""
+
 MARGIN = 3.0
 """Percentage points of room above and below."""
 
@@ -65,15 +71,16 @@ def accuracy_plot(rows: Sequence[Table1Row], joules: Sequence[tuple[str, float]]
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": plot_text(name, 40),
+                "name": _lines(name),
                 "x": [value, value],
                 "y": span,
                 "line": {"color": "var(--spiking)", "width": 2, "dash": ("dash", "dot", "dashdot")[index % 3]},
-                "hovertemplate": "%{x:.3g} J<extra>" + plot_text(name, 40) + "</extra>",
+                "hovertemplate": "%{x:.3g} J<extra>" + _lines(name) + "</extra>",
             }
         )
     return Plot(
-        label="Accuracy on UCF-101 against energy a video of published methods, and the energy of this run.",
+        label="Accuracy on UCF-101 against energy a video of published methods"
+        + (", and the energy of this run." if any(value > 0 for _, value in joules) else "."),
         height=420,
         data=tuple(data),
         layout=layout(
@@ -83,9 +90,23 @@ def accuracy_plot(rows: Sequence[Table1Row], joules: Sequence[tuple[str, float]]
     )
 
 
+def circle_sizes(rows: Sequence[Table1Row]) -> str:
+    """What the circles' areas say, in words."""
+    unknown = [method_name(row) for row in rows if row.params_millions is None]
+    words = "circle areas are proportional to the number of parameters"
+    if not unknown:
+        return words
+    return f"{words}, but for {', '.join(unknown)}, of which none is printed"
+
+
 def method_name(row: Table1Row) -> str:
     """The method, as a reader of this page knows it: the paper calls its own `Ours`."""
     return "paper's own" if row.own else row.method
+
+
+def _lines(name: str) -> str:
+    """A name in as many rows as it takes."""
+    return "<br>".join(plot_text(row, LONGEST_NAME) for row in textwrap.wrap(name, LONGEST_NAME))
 
 
 def _place(row: Table1Row, rows: Sequence[Table1Row]) -> str:

@@ -14,13 +14,27 @@ from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import Provenance
 from hybrid_cvar.reporting.record_json import field_of
 
-__all__ = ["BENCH_SCHEMA", "BENCH_VERSION", "BenchDocument", "BenchMachineFacts", "BenchRow", "is_bench", "read_bench"]
+__all__ = [
+    "BENCH_SCHEMA",
+    "BENCH_VERSION",
+    "BenchDocument",
+    "BenchMachineFacts",
+    "BenchRow",
+    "is_bench",
+    "machine_facts",
+    "read_bench",
+]
 
 BENCH_SCHEMA = "hybrid-cvar/bench"
 BENCH_VERSION = 1
 REMEDY = "make it with hybrid-cvar bench --json FILE"
 
-TARGET = re.compile(r"(>=|<=|==|>|<)\s*([-+0-9.e]+)$")
+NUMBER = r"([-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?)"
+TARGET = re.compile(rf"(>=|<=|==|>|<)\s*{NUMBER}$")
+WITHIN = re.compile(rf"{NUMBER} within {NUMBER}\s*%$")
+MOST_MARGIN = 100.0
+"""Of a value that hits its aim, or all but hits it."""
+
 LARGER_IS_BETTER = ("frames/s", "videos/s", "G accumulates/s", "of peak")
 SMALLER_IS_BETTER = ("ms", "s", "MiB", "J", "mJ", "faults")
 
@@ -72,7 +86,9 @@ class BenchRow:
 
     @property
     def better(self) -> str:
-        """`higher`, `lower`, or empty where neither target nor unit tells."""
+        """`higher`, `lower`, `nearer` (to the aim), or empty where neither target nor unit tells."""
+        if self.aim is not None:
+            return "nearer"
         match = TARGET.match(self.target)
         if match:
             return "higher" if match[1].startswith(">") else "lower"
@@ -82,14 +98,32 @@ class BenchRow:
 
     @property
     def margin(self) -> float | None:
-        """Value over a target that is a lower bound, target over value for an upper one: 1 or more meets it."""
+        """How many times a target is met: 1 or more meets it; None where that is no ratio.
+
+        Value over a target that is a lower bound, target over value for an upper one; of an aim (`0.734 within 3%`),
+        the distance that it allows over the value's, at most `MOST_MARGIN`.
+        """
         match = TARGET.match(self.target)
-        if not match:
+        within = WITHIN.match(self.target)
+        if within:
+            allowed = abs(float(within[1])) * float(within[2]) / 100
+            off = abs(self.value - float(within[1]))
+            ratio = min(allowed / off, MOST_MARGIN) if off else MOST_MARGIN
+        elif match and match[1] != "==":
+            bound = float(match[2])
+            if self.value <= 0 or bound <= 0:
+                return None
+            ratio = self.value / bound if match[1].startswith(">") else bound / self.value
+        else:
             return None
-        bound = float(match[2])
-        if self.value <= 0 or bound <= 0 or match[1] == "==":
-            return None
-        return self.value / bound if match[1].startswith(">") else bound / self.value
+        return ratio if math.isfinite(ratio) and ratio > 0 else None
+
+    @property
+    def aim(self) -> float | None:
+        """What the value should be, of a target such as `0.734 within 3%`; None where there is none."""
+        match = WITHIN.match(self.target)
+        aim = float(match[1]) if match else math.inf
+        return aim if math.isfinite(aim) else None
 
 
 @dataclass(frozen=True)
@@ -141,7 +175,7 @@ def read_bench(content: Mapping[str, Any], where: str) -> BenchDocument:
             f"this release reads version {BENCH_VERSION}",
             f"{REMEDY}, or install the release that wrote it",
         )
-    machine = _machine(field_of(content, "machine", dict, where), where)
+    machine = machine_facts(field_of(content, "machine", dict, where))
     source = PurePath(where).name
     if "results" not in content:
         rows: tuple[BenchRow, ...] = (_fuzz_row(content, where),)
@@ -155,7 +189,7 @@ def read_bench(content: Mapping[str, Any], where: str) -> BenchDocument:
         ),
         failures=tuple(
             (field_of(row, "name", str, where), field_of(row, "error", str, where))
-            for row in content.get("failures", ())
+            for row in (field_of(content, "failures", list, where) if "failures" in content else ())
             if isinstance(row, dict)
         ),
         command=str(content.get("command") or ""),
@@ -164,13 +198,14 @@ def read_bench(content: Mapping[str, Any], where: str) -> BenchDocument:
     )
 
 
-def _machine(machine: Mapping[str, Any], where: str) -> BenchMachineFacts:
+def machine_facts(machine: Mapping[str, Any]) -> BenchMachineFacts:
+    """The machine of a benchmark or a run, from its file's "machine"; what it does not say is left out."""
     cores = machine.get("cpu_count")
     memory = machine.get("memory_bytes")
     parts = [
         str(machine.get("cpu_model") or "unknown CPU"),
         f"{machine.get('cpu_usable', cores)} of {cores} cores" if cores else "",
-        f"{memory / 2**30:.1f} GiB of memory" if isinstance(memory, int | float) and memory else "",
+        f"{memory / 2**30:.1f} GiB of memory" if _is_finite(memory) and memory else "",
         str(machine.get("platform") or ""),
     ]
     packages = machine.get("packages")
@@ -186,7 +221,7 @@ def _row(row: Any, where: str) -> BenchRow:
     if not isinstance(detail, dict):
         raise ConfigError(f"{where}: detail is {type(detail).__name__}", "must be an object", REMEDY)
     medians = detail.get("medians")
-    pair = isinstance(medians, list) and len(medians) == 2 and all(isinstance(one, int | float) for one in medians)
+    pair = isinstance(medians, list) and len(medians) == 2 and all(map(_is_finite, medians))
     met = detail.get("met")
     provenance = field_of(row, "provenance", str, where)
     if provenance not in tuple(Provenance):
@@ -223,10 +258,18 @@ def _rounds(detail: Any, where: tuple[str, ...] = ()) -> list[tuple[str, tuple[f
 
 def _is_rounds(path: tuple[str, ...], values: list[Any]) -> bool:
     return (
-        len(values) > 1
-        and any(re.fullmatch(r"(.*_)?seconds", part) for part in path)
-        and all(isinstance(one, int | float) and math.isfinite(one) for one in values)
+        len(values) > 1 and any(re.fullmatch(r"(.*_)?seconds", part) for part in path) and all(map(_is_finite, values))
     )
+
+
+def _is_finite(value: object) -> bool:
+    """Whether a JSON value is a number that a float can hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _plain(path: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.records import PaperTables, RecomputedEnergy
-from hybrid_cvar.reporting.accuracy_plot import accuracy_plot, method_name
+from hybrid_cvar.reporting.accuracy_plot import accuracy_plot, circle_sizes, method_name
 from hybrid_cvar.reporting.bench_document import BenchDocument, BenchMachineFacts, BenchRow, read_bench
 from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
 from hybrid_cvar.reporting.page import render_page
@@ -95,6 +95,7 @@ def render_bench_html(
         paper=shown_paper,
         recomputed={row.method: row for row in recomputed},
         method_name=method_name,
+        circle_sizes=circle_sizes(shown_paper.table1) if shown_paper else "",
         our_joules=ours,
         accuracy_plot=accuracy_plot(shown_paper.table1, ours) if shown_paper else None,
         has_plots=any(suite.targets or any(plot for _, plot in suite.rounds) for suite in suites),

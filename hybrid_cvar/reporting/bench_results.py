@@ -8,8 +8,8 @@ from hybrid_cvar.records import PaperTables, PrintedNumber, RecomputedEnergy
 from hybrid_cvar.reporting.accuracy_plot import method_name
 from hybrid_cvar.reporting.bench_document import BenchDocument, BenchRow, is_bench, read_bench
 from hybrid_cvar.reporting.bench_page import our_paper_joules, same_machines
-from hybrid_cvar.reporting.comparison import read_json_file
 from hybrid_cvar.reporting.comparison_output import cell
+from hybrid_cvar.reporting.record_json import read_json
 from hybrid_cvar.reporting.units import percent
 
 __all__ = ["read_results", "results_markdown"]
@@ -30,7 +30,7 @@ def read_results(folder: Path) -> tuple[BenchDocument, ...]:
         raise ConfigError(f"{folder}: no .json file", "results are read from some", REMEDY)
     documents = []
     for path in paths:
-        content = read_json_file(path)
+        content = read_json(path, REMEDY)
         if not is_bench(content):
             raise ConfigError(f"{path}: not a benchmark's file", "every .json in the folder must be one", REMEDY)
         documents.append(read_bench(content, str(path)))
@@ -113,26 +113,32 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
         "## The paper's energies, and ours",
         "",
         f"As printed in {cell(paper.source)}; joules a video (modelled). Our models were not trained on these",
-        "datasets, so they have energies and no accuracy here.",
+        "datasets, so they have energies and no accuracy here. Views: temporal x spatial crops of a video.",
         "",
-        "| Table 1 | reads | UCF-101, % | HMDB-51, % | parameters, M | E printed, J | E of its FLOPs, J | off |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| Table 1 | reads | views | UCF-101, % | HMDB-51, % | parameters, M | E printed, J | E of its FLOPs, J | off "
+        "| E here, J |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in paper.table1:
         computed = again.get(row.method)
-        cells = [cell(method_name(row)), row.modality, _printed(row.ucf101_percent), _printed(row.hmdb51_percent)]
-        cells += [_printed(row.params_millions), _printed(row.energy_joules)]
+        views = f"{row.temporal_views} x {row.spatial_crops}"
+        cells = [cell(method_name(row)), row.modality, views, _printed(row.ucf101_percent)]
+        cells += [_printed(row.hmdb51_percent), _printed(row.params_millions), _printed(row.energy_joules)]
         cells += [f"{computed.recomputed_joules:.3f}", percent(computed.relative_error)] if computed else ["", ""]
+        cells.append("")
         lines.append(f"| {' | '.join(cells)} |")
-    lines += [f"| **{cell(name)}** | CD | | | | **{joules:.4g}** | | |" for name, joules in ours]
+    lines += [f"| **{cell(name)}** | CD | | | | | | | | **{joules:.4g}** |" for name, joules in ours]
     lines += ["", *(f"{cell(method_name(row))}: {cell(again[row.method].remark)}." for row in paper.table1
                     if row.method in again and again[row.method].remark), ""]  # fmt: skip
-    lines += ["| Table 2 | reads | SS-v2, % | K-400, % | K-600, % | E printed, J |", "|---|---|---:|---:|---:|---:|"]
+    lines += [
+        "| Table 2 | reads | SS-v2, % | K-400, % | K-600, % | E printed, J | E here, J |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
     for other in paper.table2:
         name = f"paper's own{other.method.removeprefix('Ours')}" if other.own else other.method
         numbers = (other.ssv2_percent, other.k400_percent, other.k600_percent, other.energy_joules)
-        lines.append(f"| {cell(name)} | {other.modality} | {' | '.join(_printed(number) for number in numbers)} |")
-    lines += [f"| **{cell(name)}** | CD | | | | **{joules:.4g}** |" for name, joules in ours]
+        lines.append(f"| {cell(name)} | {other.modality} | {' | '.join(_printed(number) for number in numbers)} | |")
+    lines += [f"| **{cell(name)}** | CD | | | | | **{joules:.4g}** |" for name, joules in ours]
     return [*lines, ""]
 
 

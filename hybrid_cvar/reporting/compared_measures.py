@@ -1,22 +1,21 @@
 """The numbers of a run, a benchmark or an evaluation that can stand beside another's."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import Evaluation, Provenance
 from hybrid_cvar.reporting.bench_document import BenchDocument
+from hybrid_cvar.reporting.compared_answers import Answers
 from hybrid_cvar.reporting.evaluation_figures import energy_spread, seconds_spread
-from hybrid_cvar.reporting.record_json import field_of
+from hybrid_cvar.reporting.record_json import field_of, read_value
 
 __all__ = ["Measure", "bench_measures", "evaluation_measures", "run_measures", "run_settings"]
 
 MEASURED, EMULATED, MODELLED = (mark.value for mark in (Provenance.MEASURED, Provenance.EMULATED, Provenance.MODELLED))
 REMEDY = "make it with hybrid-cvar run VIDEO --json FILE"
-
-Answers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ class Measure:
         value: in `unit`.
         unit: SI symbol or word; empty for a count.
         provenance: `measured`, `emulated` or `modelled`.
-        better: `higher`, `lower` or empty.
+        better: `higher`, `lower`, `nearer` (to the aim) or empty.
+        aim: what it should be; None but for `nearer`.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Measure:
     unit: str
     provenance: str
     better: str = ""
+    aim: float | None = None
 
 
 RUN_FIELDS = (
@@ -49,60 +50,46 @@ RUN_FIELDS = (
     ("accumulates, stored zeros too", "operations.stored_operations", "", EMULATED, "lower"),
     ("neuron updates, active", "operations.active_updates", "", EMULATED, "lower"),
     ("neuron updates, at rest", "operations.inactive_updates", "", EMULATED, "lower"),
-    ("spikes sent", "operations.spikes_out", "", EMULATED, "lower"),
+    ("spikes", "operations.spikes_out", "", EMULATED, "lower"),
+    ("spikes sent on", "operations.spikes_sent", "", EMULATED, "lower"),
     ("multiply-accumulates", "operations.macs", "", EMULATED, "lower"),
 )
 """(name, field, unit, provenance, better): means over the videos."""
 
 
 def run_measures(run: dict[str, Any], where: str) -> tuple[tuple[Measure, ...], Answers]:
-    """A run's numbers, means over its videos, and its answers.
+    """A run's numbers, means over its videos, and its answers by the videos' paths.
 
     Args:
         run: from `read_run_json`.
         where: the file, for errors.
 
     Raises:
-        ConfigError: no video ran, or a field is missing or of another type.
+        ConfigError: no video ran, a field is missing or of another type, or a number is not finite.
     """
-    videos = run["videos"]
+    videos = [(video, f"{where}: videos[{index}]") for index, video in enumerate(run["videos"])]
     if not videos:
         raise ConfigError(f"{where}: no video ran", "there is nothing to compare", REMEDY)
 
     found = [Measure("videos", float(len(videos)), "", MEASURED)]
     for name, field, unit, mark, better in RUN_FIELDS:
-        total = sum(field_of(video, field, float, f"{where}: videos[{index}]") for index, video in enumerate(videos))
-        found.append(Measure(name, total / len(videos), unit, mark, better))
+        values = [field_of(video, field, float, place) for video, place in videos]
+        found += _mean_of(name, values, unit, mark, where, better)
     seconds = next(measure.value for measure in found if measure.name == "wall clock a video")
     if seconds > 0:
-        found.append(Measure("videos a second", 1 / seconds, "videos/s", MEASURED, "higher"))
+        found += _mean_of("videos a second", [1 / seconds], "videos/s", MEASURED, where, "higher")
+    clips = [(_part(video, "time.clip", place), f"{place}: time.clip") for video, place in videos]
     for name in ("p50", "p95", "p99"):
-        values = [_inner(video, "time", "clip", name) for video in videos]
-        found += _mean_of(f"work a clip, {name}", values, "s", MEASURED)
-    stages = dict.fromkeys(
-        stage.get("stage") for video in videos for stage in _table(video, "time", "stages") if stage.get("stage")
-    )
-    for stage in stages:
-        values = [
-            row.get("seconds_per_clip")
-            for video in videos
-            for row in _table(video, "time", "stages")
-            if row.get("stage") == stage
-        ]
-        found += _mean_of(f"{stage} a clip", values, "s", MEASURED)
-    layers = dict.fromkeys(row.get("layer") for video in videos for row in _table(video, "operations", "spiking"))
-    for layer in layers:
-        rates = [
-            row.get("spike_rate")
-            for video in videos
-            for row in _table(video, "operations", "spiking")
-            if row.get("layer") == layer
-        ]
-        percents = [100 * rate for rate in rates if isinstance(rate, int | float)]
-        found += _mean_of(f"spike rate of {layer}", percents, "%", EMULATED, better="")
-    chips = [_inner(video, "chip_latency", "clip_seconds") for video in videos]
-    found += _mean_of("spiking partition on the chip, a clip", chips, "s", MODELLED)
-    answers = tuple((PurePath(field_of(video, "video.path", str, where)).name, _answer(video)) for video in videos)
+        values = [field_of(clip, name, float, place) for clip, place in clips if clip is not None]
+        found += _mean_of(f"work a clip, {name}", values, "s", MEASURED, where)
+    for stage, values in _by_name(videos, "time.stages", "stage", "seconds_per_clip").items():
+        found += _mean_of(f"{stage} a clip", values, "s", MEASURED, where)
+    for layer, rates in _by_name(videos, "operations.spiking", "layer", "spike_rate").items():
+        found += _mean_of(f"spike rate of {layer}", [100 * rate for rate in rates], "%", EMULATED, where, "")
+    chips = [(_part(video, "chip_latency", place), f"{place}: chip_latency") for video, place in videos]
+    values = [field_of(chip, "clip_seconds", float, place) for chip, place in chips if chip is not None]
+    found += _mean_of("spiking partition on the chip, a clip", values, "s", MODELLED, where)
+    answers = tuple((field_of(video, "video.path", str, place), _answer(video, place)) for video, place in videos)
     return tuple(found), answers
 
 
@@ -123,7 +110,7 @@ def run_settings(run: dict[str, Any]) -> Answers:
 
 def bench_measures(document: BenchDocument) -> tuple[Measure, ...]:
     """A benchmark's rows."""
-    return tuple(Measure(row.name, row.value, row.unit, row.provenance, row.better) for row in document.rows)
+    return tuple(Measure(row.name, row.value, row.unit, row.provenance, row.better, row.aim) for row in document.rows)
 
 
 def evaluation_measures(evaluation: Evaluation) -> tuple[tuple[Measure, ...], Answers]:
@@ -153,17 +140,37 @@ def _inner(table: Any, *names: str) -> Any:
     return table
 
 
-def _table(video: dict[str, Any], *names: str) -> list[dict[str, Any]]:
-    rows = _inner(video, *names)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+def _part(video: dict[str, Any], name: str, where: str) -> dict[str, Any] | None:
+    """An object that may be null or not there."""
+    return None if _inner(video, *name.split(".")) is None else field_of(video, name, dict, where)
 
 
-def _mean_of(name: str, values: Sequence[Any], unit: str, mark: str, better: str = "lower") -> list[Measure]:
+def _by_name(videos: Sequence[tuple[dict[str, Any], str]], table: str, name: str, field: str) -> dict[str, list[float]]:
+    """A number of a table's rows, over the videos, by the rows' names in the order of the first."""
+    found: dict[str, list[float]] = {}
+    for video, where in videos:
+        for index, row in enumerate(field_of(video, table, list, where)):
+            place = f"{where}: {table}[{index}]"
+            values: dict[str, Any] = read_value(dict, row, place)
+            found.setdefault(field_of(values, name, str, place), []).append(field_of(values, field, float, place))
+    return found
+
+
+def _mean_of(
+    name: str, values: Sequence[float], unit: str, mark: str, where: str, better: str = "lower"
+) -> list[Measure]:
     """The mean over the videos that have a value; none where no video has."""
-    numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
-    return [Measure(name, sum(numbers) / len(numbers), unit, mark, better)] if numbers else []
+    if not values:
+        return []
+    mean = sum(values) / len(values)
+    if not math.isfinite(mean):
+        raise ConfigError(f"{where}: {name} = {mean}", "must be a finite number", REMEDY)
+    return [Measure(name, mean, unit, mark, better)]
 
 
-def _answer(video: dict[str, Any]) -> str:
-    top = _table(video, "predictions", "top")
-    return str(top[0].get("label")) if top else ""
+def _answer(video: dict[str, Any], where: str) -> str:
+    top = field_of(video, "predictions.top", list, where)
+    if not top:
+        return ""
+    best: dict[str, Any] = read_value(dict, top[0], f"{where}: predictions.top[0]")
+    return field_of(best, "label", str, f"{where}: predictions.top[0]")

@@ -6,7 +6,6 @@ Files are what `run --json`, `bench --json` and `eval --json` write, told by the
 that key was written are told by their structure.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from typing import Any
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.reporting import evaluation_report, json_report
-from hybrid_cvar.reporting.bench_document import BENCH_SCHEMA, is_bench, read_bench
+from hybrid_cvar.reporting.bench_document import BENCH_SCHEMA, BenchDocument, is_bench, machine_facts, read_bench
+from hybrid_cvar.reporting.compared_answers import same_videos, shared_answers, told_apart
 from hybrid_cvar.reporting.compared_measures import (
     Measure,
     bench_measures,
@@ -23,12 +23,12 @@ from hybrid_cvar.reporting.compared_measures import (
     run_measures,
     run_settings,
 )
-from hybrid_cvar.reporting.record_json import MAX_REPORT_BYTES
+from hybrid_cvar.reporting.record_json import read_json
 
-__all__ = ["ComparedFile", "Comparison", "ComparisonRow", "compare_files", "read_json_file"]
+__all__ = ["ComparedFile", "Comparison", "ComparisonRow", "compare_files"]
 
 REMEDY = "give files that run --json, bench --json or eval --json wrote"
-KINDS = {json_report.SCHEMA: "run", BENCH_SCHEMA: "bench", evaluation_report.SCHEMA: "evaluation"}
+SCHEMAS = (json_report.SCHEMA, BENCH_SCHEMA, evaluation_report.SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ComparedFile:
         command: that made it; empty if it does not say.
         machine: in one line.
         measures: its numbers, in order.
-        answers: (video, answer) of a run or an evaluation.
+        answers: (video, answer) of a run, by path, or of an evaluation, by name.
         settings: (what, its values) that decide the numbers: model, engine, energy profile, ...
     """
 
@@ -66,9 +66,10 @@ class ComparisonRow:
 
     Attributes:
         name, unit, provenance: of the number.
-        better: `higher`, `lower` or empty.
+        better: `higher`, `lower`, `nearer` (to the aim) or empty.
         values: one a file; None where it lacks the number.
         changes: against the first file, per cent; None where either lacks the number, or the first is 0 and it is not.
+        aim: what it should be; None but for `nearer`.
     """
 
     name: str
@@ -77,13 +78,25 @@ class ComparisonRow:
     better: str
     values: tuple[float | None, ...]
     changes: tuple[float | None, ...]
+    aim: float | None = None
+
+    def differs(self, index: int) -> bool:
+        """Whether a file's value is another than the first's; False where either lacks it."""
+        first, value = self.values[0], self.values[index]
+        return first is not None and value is not None and value != first
 
     def verdict(self, index: int) -> str:
-        """`better`, `worse`, or empty where it is the same or nobody knows."""
-        change = self.changes[index]
-        if not change or not self.better:
+        """`better`, `worse`, or empty where it is the same, as good, or nobody knows."""
+        first, value = self.values[0], self.values[index]
+        if first is None or value is None:
             return ""
-        return "better" if (change > 0) == (self.better == "higher") else "worse"
+        if self.better == "nearer" and self.aim is not None:
+            gain = abs(first - self.aim) - abs(value - self.aim)
+        elif self.better:
+            gain = value - first if self.better == "higher" else first - value
+        else:
+            return ""
+        return "better" if gain > 0 else "worse" if gain < 0 else ""
 
 
 @dataclass(frozen=True)
@@ -122,87 +135,76 @@ def compare_files(paths: Sequence[Path]) -> Comparison:
                 "only files of one kind are compared",
                 REMEDY,
             )
-    return Comparison(first.kind, files, tuple(_rows(files)), tuple(_notices(files)))
-
-
-def read_json_file(path: Path) -> Any:
-    """The JSON values of a file.
-
-    Raises:
-        ConfigError: it is missing, too large, or no JSON.
-    """
-    try:
-        if path.stat().st_size > MAX_REPORT_BYTES:
-            raise ConfigError(f"{path}: over {MAX_REPORT_BYTES} bytes", "no report is that large", REMEDY)
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}", "a JSON file is read there", REMEDY) from error
-    except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(f"{path}: no JSON ({reason})", "a JSON file is read there", REMEDY) from error
+    # An evaluation names each video by its place in the dataset, a run by the path that it was given.
+    answers = told_apart([file.answers for file in files]) if first.kind == "run" else [file.answers for file in files]
+    rows = _rows(files, shared_answers(answers))
+    return Comparison(first.kind, files, tuple(rows), (*_notices(files), *same_videos(files, answers)))
 
 
 def _read(path: Path, label: str) -> ComparedFile:
-    content = read_json_file(path)
+    content = read_json(path, REMEDY)
     where = str(path)
     if is_bench(content):
-        document = read_bench(content, where)
-        return ComparedFile(
-            label=label,
-            path=where,
-            kind="bench",
-            created=document.created,
-            version=document.version,
-            command=document.command,
-            machine=document.machine.line,
-            measures=bench_measures(document),
-            answers=(),
-        )
+        return _bench_file(read_bench(content, where), where, label)
     schema = content.get("schema") if isinstance(content, dict) else None
-    if schema not in KINDS:
-        found = f"schema {schema!r}" if isinstance(content, dict) else f"a {type(content).__name__}"
-        raise ConfigError(f"{where}: {found}", f"must be one of {', '.join(KINDS)}", REMEDY)
-    return _read_run(path, label) if KINDS[schema] == "run" else _read_evaluation(path, label)
+    if schema == json_report.SCHEMA:
+        return _run_file(json_report.run_from_json(content, where), where, label)
+    if schema == evaluation_report.SCHEMA:
+        return _evaluation_file(evaluation_report.stored_evaluation_from_json(content, where), where, label)
+    found = f"schema {schema!r}"[:80] if isinstance(content, dict) else f"a {type(content).__name__}"
+    raise ConfigError(f"{where}: {found}", f"must be one of {', '.join(SCHEMAS)}", REMEDY)
 
 
-def _read_run(path: Path, label: str) -> ComparedFile:
-    run = json_report.read_run_json(path)
-    machine = run.get("machine")
-    facts = machine if isinstance(machine, dict) else {}
-    measures, answers = run_measures(run, str(path))
+def _bench_file(document: BenchDocument, where: str, label: str) -> ComparedFile:
     return ComparedFile(
         label=label,
-        path=str(path),
+        path=where,
+        kind="bench",
+        created=document.created,
+        version=document.version,
+        command=document.command,
+        machine=document.machine.line,
+        measures=bench_measures(document),
+        answers=(),
+    )
+
+
+def _run_file(run: dict[str, Any], where: str, label: str) -> ComparedFile:
+    machine = run.get("machine")
+    measures, answers = run_measures(run, where)
+    return ComparedFile(
+        label=label,
+        path=where,
         kind="run",
         created=str(run.get("created") or ""),
         version=str(run.get("hybrid_cvar_version") or ""),
         command=str(run.get("command") or ""),
-        machine=f"{facts.get('cpu_model') or 'unknown CPU'}, {facts.get('cpu_usable')} cores, {facts.get('platform')}",
+        machine=machine_facts(machine if isinstance(machine, dict) else {}).line,
         measures=measures,
         answers=answers,
         settings=run_settings(run),
     )
 
 
-def _read_evaluation(path: Path, label: str) -> ComparedFile:
-    stored = evaluation_report.load_stored_evaluation(path)
-    measures, answers = evaluation_measures(stored.evaluation)
+def _evaluation_file(stored: evaluation_report.StoredEvaluation, where: str, label: str) -> ComparedFile:
+    evaluation = stored.evaluation
+    measures, answers = evaluation_measures(evaluation)
     return ComparedFile(
         label=label,
-        path=str(path),
+        path=where,
         kind="evaluation",
         created=stored.created,
         version=stored.version,
         command=stored.command,
-        machine=stored.evaluation.machine,
+        machine=evaluation.machine,
         measures=measures,
         answers=answers,
         settings=(
-            ("model", stored.evaluation.model),
-            ("engine", stored.evaluation.engine),
-            ("provider", stored.evaluation.provider),
-            ("precision", stored.evaluation.precision),
-            ("energy profile", stored.evaluation.profile),
+            ("model", evaluation.model),
+            ("engine", evaluation.engine),
+            ("provider", evaluation.provider),
+            ("precision", evaluation.precision),
+            ("energy profile", evaluation.profile),
         ),
     )
 
@@ -216,7 +218,7 @@ def _labels(paths: Sequence[Path]) -> list[str]:
     return [f"{path} ({number})" for number, path in enumerate(paths, start=1)]
 
 
-def _rows(files: Sequence[ComparedFile]) -> list[ComparisonRow]:
+def _rows(files: Sequence[ComparedFile], shared: tuple[float | None, ...]) -> list[ComparisonRow]:
     tables = [{measure.name: measure for measure in file.measures} for file in files]
     names = dict.fromkeys(name for table in tables for name in table)
     rows = []
@@ -224,8 +226,7 @@ def _rows(files: Sequence[ComparedFile]) -> list[ComparisonRow]:
         known = next(table[name] for table in tables if name in table)
         values = tuple(table[name].value if name in table else None for table in tables)
         changes = tuple(_change(values[0], value) for value in values)
-        rows.append(ComparisonRow(name, known.unit, known.provenance, known.better, values, changes))
-    shared = _shared_answers(files)
+        rows.append(ComparisonRow(name, known.unit, known.provenance, known.better, values, changes, known.aim))
     if shared:
         rows.append(ComparisonRow("answers as in the first file", "%", "measured", "", shared, (0.0,) * len(shared)))
     return rows
@@ -240,19 +241,6 @@ def _change(first: float | None, value: float | None) -> float | None:
     return change if math.isfinite(change) else None
 
 
-def _shared_answers(files: Sequence[ComparedFile]) -> tuple[float | None, ...]:
-    """Per cent of the first file's videos that every file answers as it does; empty where there are none."""
-    first = dict(files[0].answers)
-    if not first:
-        return ()
-    shares: list[float | None] = []
-    for file in files:
-        theirs = dict(file.answers)
-        both = [name for name in first if name in theirs]
-        shares.append(100 * sum(first[name] == theirs[name] for name in both) / len(both) if both else None)
-    return tuple(shares)
-
-
 def _notices(files: Sequence[ComparedFile]) -> list[str]:
     notices = []
     if len({file.machine for file in files}) > 1:
@@ -263,7 +251,4 @@ def _notices(files: Sequence[ComparedFile]) -> list[str]:
         values = dict.fromkeys(dict(file.settings).get(name, "none") for file in files)
         if len(values) > 1:
             notices.append(f"The files differ in {name}: {', '.join(values)}.")
-    videos = {tuple(sorted(name for name, _ in file.answers)) for file in files}
-    if len(videos) > 1:
-        notices.append("The files are not of the same videos.")
     return notices

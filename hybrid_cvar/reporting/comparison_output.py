@@ -11,9 +11,10 @@ The JSON:
       "kind": "run" or "bench" or "evaluation",
       "notices": ["...", ...],
       "files": [{"label", "path", "created", "version", "command", "machine"}, ...],       the first is the baseline
-      "rows": [{"name", "unit", "provenance", "better": "higher" or "lower" or "",
+      "rows": [{"name", "unit", "provenance", "better": "higher" or "lower" or "nearer" or "",
+                "aim": number or null,                       what "nearer" is nearer to
                 "values": [number or null, ...],             one a file
-                "changes_percent": [number or null, ...]}, ...]      against the first file
+                "changes_percent": [number or null, ...]}, ...]      against the first file; null from 0
     }
 """
 
@@ -83,9 +84,13 @@ def value_text(row: ComparisonRow, index: int) -> str:
 
 
 def change_text(row: ComparisonRow, index: int) -> str:
-    """A change in per cent with its sign; empty where there is none to tell."""
+    """A change in per cent with its sign, `from 0` where there is no ratio; empty where there is none to tell."""
     change = row.changes[index]
-    if change is None or row.name == "answers as in the first file":
+    if row.name == "answers as in the first file":
+        return ""
+    if row.differs(index) and row.values[0] == 0:
+        return "from 0"
+    if change is None:
         return ""
     return "same" if change == 0 else f"{change:+.1f} %" if abs(change) >= 0.05 else f"{change:+.1g} %"
 
@@ -145,6 +150,7 @@ def comparison_to_dict(comparison: Comparison, *, command: str | None = None) ->
                 "unit": row.unit,
                 "provenance": row.provenance,
                 "better": row.better,
+                "aim": row.aim,
                 "values": list(row.values),
                 "changes_percent": list(row.changes),
             }
@@ -171,14 +177,13 @@ def render_comparison_html(comparison: Comparison, *, command: str | None = None
     """The comparison as one HTML page, as self-contained as a run's."""
     plot = changes_plot(comparison)
     others = range(1, len(comparison.files))
-    told = [row for row in comparison.rows if any(row.changes[index] for index in others)]
     return render_page(
         "comparison.html",
         comparison=comparison,
         others=others,
         plot=plot,
-        better=sum(row.verdict(index) == "better" for row in told for index in others),
-        worse=sum(row.verdict(index) == "worse" for row in told for index in others),
+        better=sum(row.verdict(index) == "better" for row in comparison.rows for index in others),
+        worse=sum(row.verdict(index) == "worse" for row in comparison.rows for index in others),
         value_text=value_text,
         change_text=change_text,
         command=command,

@@ -42,7 +42,7 @@ from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import ClassScore, Evaluation, Provenance, Scores, VideoAnswer
 from hybrid_cvar.reporting.evaluation_figures import energy_spread, seconds_spread, wilson_interval
 from hybrid_cvar.reporting.figures import TIME_NOTE
-from hybrid_cvar.reporting.record_json import check_finite, field_of, load_report, read_value
+from hybrid_cvar.reporting.record_json import check_finite, check_schema, field_of, read_json, read_value
 from hybrid_cvar.version import __version__
 
 __all__ = [
@@ -193,8 +193,12 @@ def load_evaluation(path: Path) -> Evaluation:
 
 def load_stored_evaluation(path: Path) -> StoredEvaluation:
     """As `load_evaluation`, with what the file says of its making."""
-    content = load_report(path, SCHEMA, SCHEMA_VERSION, REMEDY)
-    where = str(path)
+    return stored_evaluation_from_json(read_json(path, REMEDY, what=f"a {SCHEMA} file"), str(path))
+
+
+def stored_evaluation_from_json(values: object, where: str) -> StoredEvaluation:
+    """As `load_stored_evaluation`, of values that were read already; `where` names the file."""
+    content = check_schema(values, where, SCHEMA, SCHEMA_VERSION, REMEDY)
     labels: tuple[str, ...] = read_value(tuple[str, ...], _part(content, "model.labels", where), f"{where}: labels")
     if not labels or len(set(labels)) != len(labels):
         raise ConfigError(f"{where}: model.labels are not different names", "one name a class is needed", REMEDY)

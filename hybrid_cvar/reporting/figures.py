@@ -41,7 +41,8 @@ PROVENANCE_MEANING = {
 
 TIME_NOTE = (
     "Wall-clock time on this host, which simulates the spiking partition; not the speed of a neuromorphic chip. "
-    "Start-up is not in it."
+    "Start-up is not in it. The ANN partition takes a batch of clips at once: its time, and opening the file, are "
+    "shared out evenly among them, so its percentiles do not tell one clip of a batch from another."
 )
 
 
@@ -72,6 +73,7 @@ class Pace:
         seconds_per_clip: wall-clock seconds a clip.
         videos_per_second: one video over its wall-clock seconds; None where no time was recorded.
         first_prediction_seconds: from the call to the first clip's logits.
+        first_prediction_clips: clips that were answered then, the first batch's; 1 of a stream.
         overlapped: True where stages ran side by side.
     """
 
@@ -80,7 +82,14 @@ class Pace:
     seconds_per_clip: float
     videos_per_second: float | None
     first_prediction_seconds: float
+    first_prediction_clips: int
     overlapped: bool
+
+    @property
+    def first_answered(self) -> str:
+        """What the first prediction is of, in words."""
+        clips = self.first_prediction_clips
+        return "first clip" if clips == 1 else f"first batch, {clips} clips"
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,7 @@ def pace(trace: Trace) -> Pace:
         seconds_per_clip=wall / trace.clips,
         videos_per_second=1 / wall if wall > 0 else None,
         first_prediction_seconds=float(trace.first_prediction_seconds),
+        first_prediction_clips=int(trace.first_prediction_clips),
         overlapped=bool(trace.overlapped),
     )
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.records import EnergyEstimate, EnergyTerm, PaperTables, Percentiles, RecomputedEnergy, Report
-from hybrid_cvar.reporting.accuracy_plot import accuracy_plot, method_name
+from hybrid_cvar.reporting.accuracy_plot import accuracy_plot, circle_sizes, method_name
 from hybrid_cvar.reporting.clip_pictures import ClipPicture, clip_pictures
 from hybrid_cvar.reporting.failures import VideoFailure
 from hybrid_cvar.reporting.figures import (
@@ -33,6 +33,7 @@ from hybrid_cvar.reporting.figures import (
 from hybrid_cvar.reporting.machine import this_machine
 from hybrid_cvar.reporting.operation_rows import OperationRow, operation_rows
 from hybrid_cvar.reporting.page import render_page
+from hybrid_cvar.reporting.paper_section import not_comparable, our_joules
 from hybrid_cvar.reporting.plots import Plot
 from hybrid_cvar.reporting.run_plots import batch_plot, energy_plot, latency_plot, operations_plot, spike_plot
 
@@ -130,7 +131,7 @@ def render_html(
     small = len(reports) > FULL_PICTURES
     videos = [_view(index, report, small) for index, report in enumerate(reports, start=1)]
     several = batch_plot(reports)
-    ours = _our_joules(reports)
+    ours = our_joules(reports, paper) if paper else ()
     accuracy = accuracy_plot(paper.table1, ours) if paper else None
     return render_page(
         "report.html",
@@ -144,7 +145,9 @@ def render_html(
         paper=paper,
         recomputed={row.method: row for row in recomputed},
         method_name=method_name,
+        circle_sizes=circle_sizes(paper.table1) if paper else "",
         our_joules=ours,
+        not_comparable=not_comparable(reports),
         accuracy_plot=accuracy,
         bases=_distinct([_basis(report.energy) for report in reports]),
         parities=_distinct([report.parity for report in reports if report.parity]),
@@ -186,16 +189,6 @@ def _view(index: int, report: Report, small: bool) -> _VideoView:
         spike_plot=spike_plot(trace.spiking),
         pictures=clip_pictures(trace.view, small=small) if trace.view is not None else (),
     )
-
-
-def _our_joules(reports: Sequence[Report]) -> tuple[tuple[str, float], ...]:
-    """What the run's energy is called beside published ones: of one video, or the median and the mean of several."""
-    if not reports:
-        return ()
-    if len(reports) == 1:
-        return ((f"this run, {reports[0].trace.model}", reports[0].energy.total_joules),)
-    energy = video_spreads(reports)[0].videos
-    return ((f"these {len(reports)} videos, mean", energy.mean), (f"these {len(reports)} videos, median", energy.p50))
 
 
 def _basis(energy: EnergyEstimate) -> EnergyEstimate:

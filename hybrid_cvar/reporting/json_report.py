@@ -25,7 +25,7 @@
         "clips": {"provenance": "measured", "count",
                   "items": [{"pts_seconds", "logits": [...]}, ...]},
         "operations": {"provenance": "emulated",
-                       "reading": {"frames_decoded", "motion_vectors", "accumulated_pixels"},
+                       "reading": {"provenance": "measured", "frames_decoded", "motion_vectors", "accumulated_pixels"},
                        "spiking": [{"layer", "stream", "input": "graded" or "binary", "neurons", "timesteps",
                                     "events_in", "synaptic_operations", "stored_operations", "neuron_updates",
                                     "active_updates", "inactive_updates", "spikes_out", "spike_rate",
@@ -34,7 +34,7 @@
                        "dense": [{"op_type", "nodes", "macs_per_clip", "macs"}, ...],
                        "dense_nodes": [{"name", "op_type", "macs_per_clip"}, ...],
                        "synaptic_operations", "stored_operations", "active_updates", "inactive_updates",
-                       "spikes_out", "spike_rate", "macs"},
+                       "spikes_out", "spikes_sent", "spike_rate", "macs"},
         "energy": {"provenance": "modelled", "count_provenance": "emulated", "profile", "description", "source",
                    "strict",                                 true: graded input events are priced as MACs
                    "terms": [{"part", "partition": "spiking" or "dense", "operation", "count",
@@ -48,7 +48,8 @@
                  "clip": {"p50", "p95", "p99", "mean", "count"} or null,     stages of a clip one after the other
                  "seconds",                                  of work: the sum of the stages
                  "wall_seconds", "overlapped", "seconds_per_clip",           wall clock; a clip: its share of it
-                 "videos_per_second": number or null, "first_prediction_seconds"},
+                 "videos_per_second": number or null,
+                 "first_prediction_seconds", "first_prediction_clips"},      clips that were answered then
         "chip_latency": {"provenance": "modelled", "profile", "chip", "steps", "cores", "barrier_seconds",
                          "clip_seconds", "layers": [{"name", "cores", "neurons_a_core", "operations_a_core",
                                                      "seconds"}, ...],
@@ -70,7 +71,9 @@
     }
 
 Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's
-"provenance" holds for every number in it, but for the "count" of an energy term, which has its own. Frame rate
+"provenance" holds for every number in it, but for "reading" and the "count" of an energy term, which have their own.
+"spikes_sent" leaves out the last layer of a stream, whose membrane is read instead. "dense" takes a batch of clips at
+once: its time, and opening the file, are shared out evenly among them, as the "note" of "time" says. Frame rate
 and duration are 0 where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime)
 the ANN partition, in "precision". "parity" and "resources" are what the bundle says of its compile; "rows" are empty
 and "resources" null where it says nothing. Pictures are in the HTML report alone.
@@ -78,12 +81,11 @@ and "resources" null where it says nothing. Pictures are in the HTML report alon
 "schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new. 3:
 "seconds_per_clip" and "videos_per_second" of "time" are of the wall clock, no longer of the stages' sum;
 "conventions", "spread", "reading", "chip_latency", "parity", "resources", the counts with stored zeros, at rest and by
-step, the percentiles, "wall_seconds", "overlapped", "first_prediction_seconds", "constants", "description" and "strict"
-are new.
+step, "spikes_sent", the percentiles, "wall_seconds", "overlapped", "first_prediction_seconds" and its clips,
+"constants", "description" and "strict" are new.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -93,7 +95,7 @@ from typing import Any
 import numpy as np
 
 from hybrid_cvar.atomic_file import write_atomically
-from hybrid_cvar.errors import ConfigError, OutputError
+from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import CONVENTIONS, EnergyEstimate, Provenance, Report, SpikingLayerCounts, Trace
 from hybrid_cvar.reporting.failures import VideoFailure
 from hybrid_cvar.reporting.figures import (
@@ -107,15 +109,22 @@ from hybrid_cvar.reporting.figures import (
     video_spreads,
 )
 from hybrid_cvar.reporting.machine import this_machine
-from hybrid_cvar.reporting.record_json import load_report
+from hybrid_cvar.reporting.record_json import check_finite, check_schema, read_json
 from hybrid_cvar.version import __version__
 
-__all__ = ["SCHEMA", "SCHEMA_VERSION", "read_run_json", "render_json", "report_to_dict", "run_to_dict", "write_json"]
+__all__ = [
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "read_run_json",
+    "render_json",
+    "report_to_dict",
+    "run_from_json",
+    "run_to_dict",
+    "write_json",
+]
 
 SCHEMA = "hybrid-cvar/run"
 SCHEMA_VERSION = 3
-
-
 REMEDY = "make it with hybrid-cvar run VIDEO --json FILE"
 
 
@@ -125,11 +134,16 @@ def read_run_json(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: it is missing, no JSON, or of another schema or version; or "videos" is no list of objects.
     """
-    content = load_report(path, SCHEMA, SCHEMA_VERSION, REMEDY)
-    videos = content.get("videos")
+    return run_from_json(read_json(path, REMEDY, what=f"a {SCHEMA} file"), str(path))
+
+
+def run_from_json(content: object, where: str) -> dict[str, Any]:
+    """As `read_run_json`, of values that were read already; `where` names the file."""
+    run = check_schema(content, where, SCHEMA, SCHEMA_VERSION, REMEDY)
+    videos = run.get("videos")
     if not isinstance(videos, list) or not all(isinstance(video, dict) for video in videos):
-        raise ConfigError(f"{path}: videos are no list of objects", "a run lists its videos", REMEDY)
-    return content
+        raise ConfigError(f"{where}: videos are no list of objects", "a run lists its videos", REMEDY)
+    return run
 
 
 def write_json(
@@ -225,7 +239,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         },
         "resources": _record(report.resources, Provenance.MODELLED),
     }
-    _check_finite(entry, trace.video.path)
+    check_finite(entry, trace.video.path)
     return entry
 
 
@@ -241,7 +255,7 @@ def _spread(reports: Sequence[Report]) -> dict[str, Any]:
 def _operations(trace: Trace) -> dict[str, Any]:
     return {
         "provenance": Provenance.EMULATED.value,
-        "reading": _plain(asdict(trace.reading)),
+        "reading": {"provenance": Provenance.MEASURED.value, **_plain(asdict(trace.reading))},
         "spiking": [_layer(layer) for layer in trace.spiking],
         "dense": [asdict(operator) for operator in dense_operators(trace)],
         "dense_nodes": [
@@ -252,6 +266,7 @@ def _operations(trace: Trace) -> dict[str, Any]:
         "active_updates": sum(int(layer.active_updates) for layer in trace.spiking),
         "inactive_updates": sum(int(layer.inactive_updates) for layer in trace.spiking),
         "spikes_out": sum(int(layer.spikes_out) for layer in trace.spiking),
+        "spikes_sent": int(trace.spikes_sent),
         "spike_rate": float(spike_rate(trace)),
         "macs": int(trace.dense_macs),
     }
@@ -337,16 +352,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _check_finite(value: object, video: str, where: str = "") -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise OutputError(
-            f"{video}: {where} = {value}", "a report holds only finite numbers", "run it again; if it stays, report it"
-        )
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            _check_finite(item, video, f"{where}.{key}" if where else str(key))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _check_finite(item, video, f"{where}[{index}]")

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hybrid_cvar.records import ChipLatency, Percentiles, Provenance, Report, Trace
+from hybrid_cvar.records import ChipLatency, ParityRow, Percentiles, Provenance, Report, ResourceReport, Trace
 from hybrid_cvar.reporting.figures import (
     TIME_NOTE,
     clip_latency,
@@ -19,30 +17,34 @@ from hybrid_cvar.reporting.figures import (
     spike_rate,
     stage_latencies,
 )
-from hybrid_cvar.reporting.units import count, duration, percent, shown, si
+from hybrid_cvar.reporting.terminal_page import TerminalPage
+from hybrid_cvar.reporting.units import count, duration, percent, si
 
 __all__ = ["print_report", "print_report_line"]
 
-_WIDTH = 100
-"""Columns at most; wider tables are harder to read across."""
+_CONVENTIONS = (
+    ("events", "non-zero inputs, each once a step (ours)"),
+    ("acc.", "accumulates, non-zero input x non-zero weight (NeuroBench: effective ACs)"),
+    ("stored", "accumulates, zero weights too (dense-stored)"),
+    ("active", "updates of neurons whose membrane is or becomes non-zero (ours)"),
+    ("at rest", "the other updates: zero that stays zero (ours)"),
+    ("spikes", "each once (ours)"),
+    ("rate", "spikes a neuron and step (ours)"),
+    ("MACs", "outputs x products for each (torch FlopCounterMode: FLOPs / 2)"),
+)
+"""(heading, what is counted and whose convention that is); in full they stand in `--report` and `--json`."""
 
 _MOST_STARTS = 16
 """Clips whose starts are listed one by one."""
 
-_PROVENANCE_STYLES = {
-    Provenance.MEASURED: "green",
-    Provenance.EMULATED: "cyan",
-    Provenance.MODELLED: "magenta",
-}
-
 
 def print_report(report: Report, console: Console) -> None:
-    """Prints one video: header, notices, answer, operations, energy and time.
+    """Prints one video: header, notices, answer, operations, energy and time; parity and resources in a line each.
 
     Every section is marked measured (on this host), emulated (counted in the simulator) or modelled (a count
     times a sourced constant).
     """
-    page = _Page(console)
+    page = TerminalPage(console)
     _header(report.trace, page)
     if report.notices:
         lines = Text("\n").join(page.text(notice) for notice in report.notices)
@@ -55,12 +57,18 @@ def print_report(report: Report, console: Console) -> None:
     _time(report.trace, page)
     if report.chip_latency is not None:
         _chip(report.chip_latency, page)
+    if report.parity:
+        _parity(report.parity, page)
+    if report.resources is not None:
+        _resources(report.resources, page)
+    page.put(Text())
+    page.note("The rest: --report FILE (a page: plots, conventions, constants, sources), --json FILE (every number).")
 
 
 def print_report_line(report: Report, console: Console) -> None:
     """Prints one video of several in one line: the answer, energy and time, and how it was read."""
     trace, best = report.trace, report.predictions[0]
-    page = _Page(console)
+    page = TerminalPage(console)
     line = page.text(trace.video.path)
     line.append("  ")
     line.append(page.text(best.label, style="bold"))
@@ -72,52 +80,7 @@ def print_report_line(report: Report, console: Console) -> None:
     console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-class _Page:
-    """A console, its width and what its encoding can show."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.width = min(console.width, _WIDTH)
-        self.ascii_only = console.options.ascii_only
-
-    def put(self, content: Text | Table | Panel | Padding) -> None:
-        self.console.print(content, width=self.width, highlight=False, markup=False, emoji=False)
-
-    def text(self, value: str, style: str = "", keep_newlines: bool = False) -> Text:
-        """A user's or our own string, as this console can show it; never parsed as markup."""
-        lines = value.split("\n") if keep_newlines else [value]
-        if self.ascii_only:
-            lines = [line.replace("µ", "u") for line in lines]
-        return Text("\n".join(shown(line, self.ascii_only) for line in lines), style=style, overflow="fold")
-
-    def title(self, name: str, *provenances: Provenance) -> None:
-        title = Text(f"\n{name}", style="bold")
-        for provenance in provenances:
-            title.append("  ")
-            title.append(f"[{provenance}]", style=f"not bold {_PROVENANCE_STYLES[provenance]}")
-        self.put(title)
-
-    def note(self, value: str) -> None:
-        self.put(Padding(self.text(value, style="dim"), (0, 0, 0, 2), expand=False))
-
-    def bar(self, share: float, cells: int, style: str) -> Text:
-        """A bar of `cells` at full share; a share above zero is never empty."""
-        filled = max(round(min(share, 1.0) * cells), 1) if share > 0 else 0
-        full, empty = ("#", ".") if self.ascii_only else ("█", "░")
-        return Text(full * filled, style=style).append(empty * (cells - filled), style="dim")
-
-    def table(self, *columns: str, footer: bool = False) -> Table:
-        """A table whose first column is text and whose other columns are numbers."""
-        table = Table(box=box.SIMPLE, show_edge=False, padding=(0, 1, 0, 0), show_footer=footer, header_style="dim")
-        for index, column in enumerate(columns):
-            table.add_column(column, justify="right" if index else "left", overflow="fold")
-        return table
-
-    def put_table(self, table: Table) -> None:
-        self.put(Padding(table, (0, 0, 0, 2), expand=False))
-
-
-def _header(trace: Trace, page: _Page) -> None:
+def _header(trace: Trace, page: TerminalPage) -> None:
     video = trace.video
     facts = [video.codec, f"{video.width}x{video.height}"]
     if video.frames_per_second:
@@ -143,7 +106,7 @@ def _starts(seconds: Sequence[float]) -> str:
     return ", ".join(f"{start:.4g}" for start in seconds)
 
 
-def _answer(report: Report, page: _Page) -> None:
+def _answer(report: Report, page: TerminalPage) -> None:
     page.title("Answer", Provenance.MEASURED)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(overflow="fold")
@@ -159,7 +122,7 @@ def _answer(report: Report, page: _Page) -> None:
     page.put_table(grid)
 
 
-def _operations(trace: Trace, page: _Page) -> None:
+def _operations(trace: Trace, page: TerminalPage) -> None:
     page.title("Operations, all clips", Provenance.EMULATED)
     headings = ("layer", "input", "events", "acc.", "stored", "active", "at rest", "spikes", "rate")
     table = page.table(*headings, footer=True)
@@ -190,13 +153,13 @@ def _operations(trace: Trace, page: _Page) -> None:
         column.footer = total
     page.put_table(table)
     page.note(
-        "acc.: synaptic operations, one accumulate each (non-zero weight x event); stored: with stored zeros; "
-        "active, at rest: neuron updates; rate: spikes a neuron and step. "
-        f"{count(sum(layer.saturated_states for layer in trace.spiking))} updates were clipped at 24 bits."
+        f"{count(trace.spikes_sent)} spikes were sent on (a stream's last layer is read instead), "
+        f"{count(sum(layer.saturated_states for layer in trace.spiking))} updates clipped at 24 bits."
     )
     page.note(
-        f"Reading: {count(trace.reading.frames_decoded)} frames decoded, {count(trace.reading.motion_vectors)} motion "
-        f"vectors and {count(trace.reading.accumulated_pixels)} pixels accumulated."
+        f"Reading [{Provenance.MEASURED}]: {count(trace.reading.frames_decoded)} frames decoded, "
+        f"{count(trace.reading.motion_vectors)} motion vectors and {count(trace.reading.accumulated_pixels)} pixels "
+        "accumulated (ours)."
     )
     page.put(Text())
     table = page.table("ANN operator", "nodes", "MACs a clip", "MACs", footer=True)
@@ -214,9 +177,15 @@ def _operations(trace: Trace, page: _Page) -> None:
     for column, total in zip(table.columns, totals, strict=True):
         column.footer = total
     page.put_table(table)
+    legend = Table.grid(padding=(0, 2))
+    legend.add_column(style="dim", no_wrap=True)
+    legend.add_column(style="dim", overflow="fold")
+    for heading, convention in _CONVENTIONS:
+        legend.add_row(heading, page.text(convention))
+    page.put_table(legend)
 
 
-def _energy(report: Report, page: _Page) -> None:
+def _energy(report: Report, page: TerminalPage) -> None:
     energy = report.energy
     total = energy.total_joules
     page.title("Energy, all clips", Provenance.MODELLED)
@@ -245,7 +214,7 @@ def _energy(report: Report, page: _Page) -> None:
     page.note(f"Not priced: {'; '.join(energy.not_priced)}.")
 
 
-def _time(trace: Trace, page: _Page) -> None:
+def _time(trace: Trace, page: TerminalPage) -> None:
     page.title("Time", Provenance.MEASURED)
     speed = pace(trace)
     table = page.table("stage", "total", "a clip: p50", "p95", "p99", "share", footer=True)
@@ -263,19 +232,19 @@ def _time(trace: Trace, page: _Page) -> None:
     rate = f", {speed.videos_per_second:.3g} videos/s" if speed.videos_per_second else ""
     page.note(
         f"Wall clock {duration(speed.wall_seconds)}{', stages side by side' if speed.overlapped else ''}: "
-        f"{duration(speed.seconds_per_clip)} a clip{rate}; first prediction after "
-        f"{duration(speed.first_prediction_seconds)}."
+        f"{duration(speed.seconds_per_clip)} a clip{rate}; first prediction "
+        f"({speed.first_answered}) after {duration(speed.first_prediction_seconds)}."
     )
     page.note(TIME_NOTE)
 
 
-def _percentiles(spread: Percentiles | None, page: _Page) -> list[Text]:
+def _percentiles(spread: Percentiles | None, page: TerminalPage) -> list[Text]:
     if spread is None:
         return [Text(), Text(), Text()]
     return [page.text(duration(value)) for value in (spread.p50, spread.p95, spread.p99)]
 
 
-def _chip(chip: ChipLatency, page: _Page) -> None:
+def _chip(chip: ChipLatency, page: TerminalPage) -> None:
     page.title(f"Latency on {chip.chip}, a clip", Provenance.MODELLED)
     busiest = max(chip.layers, key=lambda layer: layer.seconds, default=None)
     most = f", busiest {busiest.name} with {duration(busiest.seconds)}" if busiest else ""
@@ -283,7 +252,27 @@ def _chip(chip: ChipLatency, page: _Page) -> None:
     page.note(f"Profile {chip.profile}; {'; '.join(chip.assumptions)}.")
 
 
-def _one_row(page: _Page, line: str) -> Table:
+def _parity(rows: Sequence[ParityRow], page: TerminalPage) -> None:
+    page.title("Parity, when the bundle was compiled", Provenance.MEASURED)
+    ruled = [row for row in rows if row.rule]
+    failed = [row.compared for row in ruled if not row.passed]
+    line = f"{len(ruled) - len(failed)} of {len(ruled)} comparisons hold"
+    if len(rows) > len(ruled):
+        line += f", {len(rows) - len(ruled)} for information"
+    page.put_table(_one_row(page, line + (f"; FAILED: {', '.join(failed)}" if failed else "")))
+
+
+def _resources(resources: ResourceReport, page: TerminalPage) -> None:
+    page.title("Cores that the spiking partition takes", Provenance.MODELLED)
+    chips = [
+        f"{chip.chip} at least {chip.cores_at_least}, "
+        + ("no mapping in tiles" if chip.cores_tiled is None else f"{chip.cores_tiled} in tiles")
+        for chip in resources.chips
+    ]
+    page.put_table(_one_row(page, "; ".join(chips)))
+
+
+def _one_row(page: TerminalPage, line: str) -> Table:
     grid = Table.grid()
     grid.add_column(overflow="fold")
     grid.add_row(page.text(line))

@@ -161,6 +161,7 @@ class HybridRuntime:
             wall_seconds=time.perf_counter() - began,
             overlapped=overlap,
             view=built.view,
+            first_prediction_clips=built.first_clips,
         )
 
 

@@ -21,6 +21,7 @@ class TraceBuilder:
         counts: a layer, over all clips.
         view: the clip to draw.
         first_done: when the first clip's logits were there, on the clock of `time.perf_counter`; None before that.
+        first_clips: clips whose logits came then.
     """
 
     def __init__(self, expected: int) -> None:
@@ -31,6 +32,7 @@ class TraceBuilder:
         self.counts: tuple[SpikingLayerCounts, ...] = ()
         self.view: ClipView | None = None
         self.first_done: float | None = None
+        self.first_clips = 1
 
     def add_clip(self, clip: SpikedClip) -> None:
         """The spiking partition is through with the next clip."""
@@ -48,6 +50,7 @@ class TraceBuilder:
         self._logits.append(answers.logits)
         if self.first_done is None:
             self.first_done = answers.done
+            self.first_clips = count
 
     def logits(self) -> NDArray[np.float32]:
         """float32 (N, classes)."""

@@ -66,8 +66,27 @@ def test_a_file_is_read_whole(content: dict[str, Any]) -> None:
     assert speed.rounds == (("faster", (1.0, 1.1)), ("slower", (3.0, 2.9)))
     assert memory.rounds == (("a.avi", (0.5, 0.25)),) and memory.better == "lower"
     assert faults.facts == (("note", "none"),) and faults.rounds == (("torch", (2.0, 2.5)),)
-    assert [one.margin for one in document.rows] == [1.5, 0.75, None, None]
-    assert energy.suite == "energy"
+    assert [one.margin for one in document.rows] == [1.5, 0.75, None, pytest.approx(0.03 * 0.734 / 0.006)]
+    assert (energy.suite, energy.better, energy.aim) == ("energy", "nearer", 0.734)
+    assert speed.aim is None and faults.better == "lower"
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "margin"),
+    [
+        (0.734 * 1.03, "0.734 within 3%", 1.0),
+        (0.367, "0.734 within 3%", 0.06),
+        (0.734, "0.734 within 3%", 100.0),
+        (1.4 + 1e-9, "1.40 within 3%", 100.0),
+        (1.0, "0 within 3%", None),
+        (1.0, ">= 1e999", None),
+        (1.0, "< 1.2.3", None),
+        (5.0, "1e999 within 3%", None),
+    ],
+)
+def test_how_far_a_target_is(content: dict[str, Any], value: float, target: str, margin: float | None) -> None:
+    (one,) = read_bench(content | {"results": [row(value=value, target=target, met=True)]}, "a.json").rows
+    assert one.margin == (None if margin is None else pytest.approx(margin, rel=1e-6))
 
 
 @pytest.mark.parametrize("name", ["ann", "spiking", "video", "video-fuzz"])
@@ -97,11 +116,23 @@ def test_what_is_no_benchmark(other: object) -> None:
         ({"results": [row() | {"provenance": "guessed"}]}, "provenance 'guessed'"),
         ({"results": [row() | {"detail": []}]}, "detail is list"),
         ({"results": [row(value=float("nan"))]}, "value = nan"),
+        ({"results": [row(value=10**400)]}, "value = 1000.* must be a finite number"),
+        ({"failures": 7}, "failures = 7"),
     ],
 )
 def test_a_damaged_file_is_one_clear_line(content: dict[str, Any], change: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read_bench(content | change, "video.json")
+
+
+def test_numbers_that_no_float_holds_are_left_out_of_the_detail(content: dict[str, Any]) -> None:
+    huge = 10**400
+    content["machine"] = MACHINE | {"memory_bytes": huge}
+    content["results"] = [row(medians=[huge, 1.0], seconds=[1.0, huge]), row(medians=[float("inf"), 1.0])]
+    document = read_bench(content, "a.json")
+    assert [(one.medians, one.rounds) for one in document.rows] == [(None, ()), (None, ())]
+    assert "memory" not in document.machine.line
+    render_bench_html([document])
 
 
 def test_the_page_shows_every_row_target_and_failure(content: dict[str, Any]) -> None:
@@ -112,6 +143,7 @@ def test_the_page_shows_every_row_target_and_failure(content: dict[str, Any]) ->
                  "hybrid-cvar bench --suite video", "1 / 3 s", "ours, base", "CoViAR", "needs 0.1588 T"):  # fmt: skip
         assert text in html
     assert html.count('class="badge measured"') == 4 + 1, "a row each, and the legend"
+    assert "circle areas are proportional to the number of parameters, but for MM-ViT, of which none is printed" in html
     assert "CoViAR" not in render_bench_html([read_bench(content | {"results": [row()]}, "v")], paper=PAPER)
 
 
@@ -129,10 +161,12 @@ def test_plots_mark_what_was_missed(content: dict[str, Any]) -> None:
     rows = read_bench(content, "video.json").rows
     plot = targets_plot(rows)
     assert plot is not None
-    assert [(trace["name"], list(trace["x"])) for trace in plot.data] == [("met", [1.5]), ("missed", [0.75])]
+    assert [(trace["name"], list(trace["x"])) for trace in plot.data] == [
+        ("met", [1.5, rows[3].margin]), ("missed", [0.75])
+    ]  # fmt: skip
     rounds = rounds_plot(rows[0])
     assert rounds is not None and [trace["x"] for trace in rounds.data] == [[1.0, 1.1], [3.0, 2.9]]
-    assert rounds_plot(rows[3]) is None and targets_plot(rows[2:]) is None
+    assert rounds_plot(rows[3]) is None and targets_plot(rows[2:3]) is None
 
 
 def test_the_markdown_of_all_results_is_the_committed_report() -> None:
@@ -148,9 +182,11 @@ def test_the_markdown_of_all_results_is_the_committed_report() -> None:
 
 def test_the_papers_tables_stand_beside_our_energies(content: dict[str, Any]) -> None:
     markdown = results_markdown([read_bench(content, "energy.json")], command="c", paper=PAPER, recomputed=AGAIN)
-    assert "| **ours, base** | CD | | | | **0.74** | | |" in markdown
-    assert "| paper's own | CD | 95.6 | 74.6 | 83.41 | 0.734 | 0.694 | 5.5 % |" in markdown
-    assert "| paper's own-L | CD | 64.2 | 75.9 | 81.1 | 1.40 |" in markdown
+    assert "| E printed, J | E of its FLOPs, J | off | E here, J |" in markdown
+    assert "| **ours, base** | CD | | | | | | | | **0.74** |" in markdown, "not among what the paper prints"
+    assert "| paper's own | CD | 8 x 1 | 95.6 | 74.6 | 83.41 | 0.734 | 0.694 | 5.5 % |  |" in markdown
+    assert "| paper's own-L | CD | 64.2 | 75.9 | 81.1 | 1.40 | |" in markdown
+    assert "| **ours, base** | CD | | | | | **0.74** |" in markdown
     tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
     for table in tables:
         assert len({line.count("|") - line.count("\\|") for line in table.splitlines()}) == 1, table

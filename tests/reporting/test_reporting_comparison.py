@@ -11,6 +11,7 @@ from hybrid_cvar.records import Report
 from hybrid_cvar.reporting import render_json
 from hybrid_cvar.reporting.comparison import Comparison, compare_files
 from hybrid_cvar.reporting.comparison_output import (
+    change_text,
     changes_plot,
     comparison_markdown,
     print_comparison,
@@ -74,10 +75,15 @@ def test_nothing_from_zero_is_no_number(write: Callable[..., Path]) -> None:
         return {"machine": {}, "results": rows}
 
     comparison = compare_files([write("a.json", bench(0.0)), write("b.json", bench(1.0)), write("c.json", bench(0.0))])
-    assert comparison.rows[0].changes == (0.0, None, 0.0)
+    (row,) = comparison.rows
+    assert row.changes == (0.0, None, 0.0)
+    assert [row.verdict(index) for index in range(3)] == ["", "worse", ""], "milliseconds, from 0"
+    assert [change_text(row, index) for index in (1, 2)] == ["from 0", "same"]
+    page = render_comparison_html(comparison)
+    assert '<td class="bad">from 0</td>' in page and '<b class="bad">1</b><span class="label">worse' in page
+    assert "| from 0 |" in comparison_markdown(comparison)
     assert changes_plot(comparison) is None, "nothing can be drawn as a ratio"
     json.loads(render_comparison_json(comparison))
-    render_comparison_html(comparison)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +96,7 @@ def test_nothing_from_zero_is_no_number(write: Callable[..., Path]) -> None:
         ('{"schema": "hybrid-cvar/run", "schema_version": 3, "videos": []}', "no video ran"),
         ('{"schema": "hybrid-cvar/run", "schema_version": 3, "videos": [{}]}', "energy.total_joules is missing"),
         ('{"machine": {}, "results": []}', "of the kind bench, .* of the kind run; only files of one kind"),
+        ('{"schema": ["x"]}', "schema .'x'.*must be one of"),
         (None, "No such file"),
     ],
 )
@@ -101,6 +108,94 @@ def test_a_file_that_cannot_be_compared(
     with pytest.raises(ConfigError, match=words) as caught:
         compare_files([first, other])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [((0.74, 0.37), "worse"), ((0.37, 0.74), "better"), ((0.5, 0.5), ""), ((0.70, 0.735), "better")],
+)
+def test_of_an_aim_nearer_is_better(write: Callable[..., Path], values: tuple[float, float], verdict: str) -> None:
+    """Half the energy that the paper prints misses the target, however little it is."""
+
+    def bench(value: float) -> dict[str, object]:
+        detail = {"target": "0.734 within 3%", "met": True}
+        rows = [{"name": "energy.base", "value": value, "unit": "J", "provenance": "modelled", "detail": detail}]
+        return {"machine": {}, "results": rows}
+
+    comparison = compare_files([write(f"{index}.json", bench(value)) for index, value in enumerate(values)])
+    (row,) = comparison.rows
+    assert (row.better, row.aim) == ("nearer", 0.734)
+    assert row.verdict(1) == verdict
+    (entry,) = json.loads(render_comparison_json(comparison))["rows"]
+    assert (entry["better"], entry["aim"]) == ("nearer", 0.734)
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("way", "value", "words"),
+    [
+        (("operations", "spiking", 0, "spike_rate"), float("nan"), r"spiking\[0\]: spike_rate = nan; .* finite number"),
+        (("operations", "spiking", 0, "spike_rate"), True, r"spike_rate = True"),
+        (("operations", "spiking", 0, "spike_rate"), 1e308, r"spike rate of motion.0 = inf"),
+        (("operations", "spiking", 0, "layer"), {}, r"spiking\[0\]: layer = {}; must be str"),
+        (("operations", "spiking", 1), 7, r"operations.spiking\[1\] = 7; must be dict"),
+        (("time", "stages", 0, "seconds_per_clip"), float("inf"), r"stages\[0\]: seconds_per_clip = inf"),
+        (("time", "stages", 0, "seconds_per_clip"), HUGE, r"stages\[0\]: seconds_per_clip = 1000"),
+        (("time", "stages", 0, "stage"), ["x"], r"stages\[0\]: stage = \['x'\]; must be str"),
+        (("time", "stages"), None, r"time.stages = None; must be list"),
+        (("time", "clip"), [1], r"time.clip = \[1\]; must be dict"),
+        (("time", "clip", "p95"), "fast", r"time.clip: p95 = 'fast'"),
+        (("time", "wall_seconds"), 5e-324, r"videos a second = inf"),
+        (("time", "seconds_per_clip"), HUGE, r"time.seconds_per_clip = 1000.*; must be a finite number"),
+        (("energy", "total_joules"), HUGE, r"videos\[0\]: energy.total_joules = 1000.*; must be a finite number"),
+        (("energy", "total_joules"), -HUGE, r"energy.total_joules = -1000"),
+        (("chip_latency", "clip_seconds"), float("nan"), r"chip_latency: clip_seconds = nan"),
+        (("predictions", "top", 0, "label"), [], r"top\[0\]: label = \[\]"),
+        (("video", "path"), None, r"video.path = None"),
+    ],
+    ids=lambda one: ".".join(map(str, one)) if isinstance(one, tuple) else "",
+)
+def test_a_damaged_run_is_one_clear_line(
+    write: Callable[..., Path], make_report: MakeReport, way: tuple[str | int, ...], value: object, words: str
+) -> None:
+    run = json.loads(render_json([make_report()]))
+    place = run["videos"][0]
+    for step in way[:-1]:
+        place = place[step]
+    place[way[-1]] = value
+    with pytest.raises(ConfigError, match=words) as caught:
+        compare_files([write("a.json", render_json([make_report()])), write("b.json", run)])
+    assert "b.json" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_videos_of_one_name_in_two_folders_are_two(write: Callable[..., Path], make_report: MakeReport) -> None:
+    """Each of them has its own answer, in every file the same."""
+    other = ("other", "wave", *"abcdef")
+    runs = [make_report(path="a/v.mp4"), make_report(path="b/v.mp4", labels=other)]
+    text, turned = render_json(runs), render_json(runs[::-1])
+    comparison = compare_files([write("x.json", text), write("y.json", turned)])
+    (shared,) = (row for row in comparison.rows if row.name.startswith("answers"))
+    assert shared.values == (100.0, 100.0)
+    assert not [notice for notice in comparison.notices if "video" in notice]
+
+
+def test_videos_that_moved_meet_by_their_names(write: Callable[..., Path], make_report: MakeReport) -> None:
+    first = render_json([make_report(path="/data/a.mp4"), make_report(path="/data/b.mp4")])
+    second = render_json([make_report(path="videos/b.mp4"), make_report(path="videos/a.mp4")])
+    comparison = compare_files([write("x.json", first), write("y.json", second)])
+    (shared,) = (row for row in comparison.rows if row.name.startswith("answers"))
+    assert shared.values == (100.0, 100.0)
+    assert any("in different folders" in notice for notice in comparison.notices)
+
+
+def test_a_video_given_twice_is_said(write: Callable[..., Path], make_report: MakeReport) -> None:
+    twice = [make_report(path="v.mp4"), make_report(path="v.mp4", labels=("other", "wave", *"abcdef"))]
+    comparison = compare_files([write("x.json", render_json(twice)), write("y.json", render_json(twice))])
+    (shared,) = (row for row in comparison.rows if row.name.startswith("answers"))
+    assert shared.values == (100.0, 100.0)
+    assert any("x has a video more than once" in notice and "v.mp4" in notice for notice in comparison.notices)
 
 
 def test_one_file_is_not_enough(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hybrid_cvar.errors import OutputError
 from hybrid_cvar.records import Report
 from hybrid_cvar.reporting import VideoFailure, render_html, write_html
 from hybrid_cvar.reporting.operation_rows import operation_rows
+from hybrid_cvar.reporting.paper_section import our_joules
 from hybrid_cvar.reporting.units import count, duration, percent, si
 
 MakeReport = Callable[..., Report]
@@ -126,10 +127,80 @@ def test_no_accuracy_is_claimed_for_the_run(make_report: MakeReport) -> None:
     (lines,) = ([t for t in f["data"] if t["mode"] == "lines"] for f in figures if "markers+text" in str(f))
     assert [line["x"] for line in lines] == [[make_report().energy.total_joules] * 2]
     assert "was not measured on UCF-101" in html and "CoViAR" in html
+    assert "8 &times; 10" in html and "but for MM-ViT, of which none is printed" in html
     assert html.count("&gt;3.422") == 1 and "needs 0.1588 T" in html, (
         "as printed, and why the paper's own does not close"
     )
     assert "UCF-101" not in render_html([make_report()])
+
+
+def cells_of(html: str, label: str) -> list[list[str]]:
+    """The cells of the table in a labelled region, row by row, without tags."""
+    _, found, rest = html.partition(f'aria-label="{label}"')
+    assert found
+    rows = re.findall(r"<tr.*?</tr>", rest.partition("</table>")[0], re.DOTALL)
+    return [
+        [" ".join(re.sub(r"<[^>]*>", " ", cell).split()) for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.DOTALL)]
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("table", ["The paper's Table 1", "The paper's Table 2"])
+def test_our_energy_has_a_column_of_its_own(make_report: MakeReport, table: str) -> None:
+    report = make_report()
+    html = without_scripts(render_html([report], paper=PAPER, recomputed=AGAIN))
+    head, *rows = cells_of(html, table)
+    assert len({len(cells) for cells in (head, *rows)}) == 1, "every row has every column"
+    assert "E printed, J" in head and head[-1] == "E here, J"
+    (ours,) = (cells for cells in rows if cells[-1])
+    assert ours[0] == "this run, hybrid-small, 8 clips (the paper: 8)"
+    assert ours[-1] == f"{report.energy.total_joules:.4g}" and not any(ours[1:-1])
+
+
+def test_what_our_energy_is_called(make_report: MakeReport) -> None:
+    few, strict = make_report(2), make_report()
+    strict = replace(strict, energy=replace(strict.energy, strict=True))
+    assert [name for name, _ in our_joules([few], PAPER)] == ["this run, hybrid-small, 2 clips (the paper: 8)"]
+    assert [name for name, _ in our_joules([few, strict], PAPER)] == [
+        f"2 videos, {what}, hybrid-small, 2 to 8 clips (the paper: 8), --strict" for what in ("mean", "median")
+    ]
+
+
+def test_another_profile_is_not_set_beside_the_papers(make_report: MakeReport) -> None:
+    """Profiles are never mixed: the paper's circles stand alone, and the page says why and how."""
+    report = make_report()
+    other = replace(report, energy=replace(report.energy, profile="loihi1-davies2018"))
+    for reports in ([other], [report, other]):
+        html = render_html(reports, paper=PAPER, recomputed=AGAIN)
+        assert "was priced with loihi1-davies2018" in html and "run again with --profile paper-45nm" in html
+        assert "E here, J" not in html and "this run, " not in html and "its energy is a line" not in html
+        figures = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', html)]
+        (drawn,) = (figure["data"] for figure in figures if "markers+text" in str(figure))
+        assert {trace["mode"] for trace in drawn} == {"markers+text"}
+    assert "was priced with" not in render_html([report], paper=PAPER, recomputed=AGAIN)
+
+
+def test_every_operation_says_its_count_and_where_it_comes_from(make_report: MakeReport) -> None:
+    _, *rows = cells_of(render_html([make_report(1)]), "Operations")
+    assert [(cells[1], cells[-1]) for cells in rows[:3]] == [
+        ("frames decoded", "measured"), ("motion vectors", "measured"), ("pixels", "measured")
+    ]  # fmt: skip
+    assert {cells[-1] for cells in rows[3:]} == {"emulated"}
+
+
+def test_the_operation_stands_under_its_part(make_report: MakeReport) -> None:
+    """The first column is all that a phone shows beside the energy."""
+    _, *rows = cells_of(render_html([make_report()]), "Energy")
+    names = [cells[0] for cells in rows]
+    assert {"motion.0 AC", "residual.1 AC", "Conv MAC", "Gemm MAC"} <= set(names)
+    assert len(set(names)) == len(names)
+
+
+def test_what_was_shared_out_evenly_is_said(make_report: MakeReport) -> None:
+    html = render_html([make_report(first_prediction_clips=8)])
+    assert "The ANN partition takes a batch of clips at once: its time, and opening the file, are shared" in html
+    assert html.count("(first batch, 8 clips)") == 2, "the tile and the line"
+    assert render_html([make_report()]).count("(first clip)") == 2
 
 
 def test_what_a_user_gives_is_escaped(make_report: MakeReport) -> None:
@@ -156,12 +227,27 @@ def test_names_that_are_not_text_can_be_written(tmp_path: Path, make_report: Mak
 
 
 def test_sections_carry_their_marks(make_report: MakeReport) -> None:
-    html = render_html([make_report()])
+    html = render_html([make_report()], paper=PAPER)
     headings = re.findall(r"<h3>(.*?)</h3>", html)
-    marks = {"Answer": "measured", "Time": "measured", "Energy": "modelled", "Spiking": "emulated", "ANN": "emulated"}
-    for start, provenance in marks.items():
+    marks = {
+        "Answer": "measured",
+        "Energy,": "modelled",
+        "Operations": "emulated measured",
+        "Time": "measured",
+        "Latency on Loihi 1": "modelled",
+        "Spiking": "emulated",
+        "ANN": "emulated",
+        "Clip 1": "measured emulated",
+        "Accuracy": "modelled",
+        "Parity": "measured",
+        "What the spiking partition takes": "modelled",
+    }
+    for start, provenances in marks.items():
         (heading,) = (text for text in headings if text.startswith(start))
-        assert f'<span class="badge {provenance}">{provenance}</span>' in heading
+        badges = re.findall(r'<span class="badge (\w+)">(\w+)</span>', heading)
+        assert badges == [(mark, mark) for mark in provenances.split()], start
+    unmarked = [text for text in headings if not text.startswith(tuple(marks))]
+    assert unmarked == ["Constants of paper-45nm", "How to reproduce", "What the marks mean"]
     tiles = re.findall(r'<div class="tile">(.*?)</div>', html)
     assert len(tiles) == 6
     assert all('class="badge ' in tile for tile in tiles)

@@ -179,6 +179,24 @@ def test_the_new_totals_equal_the_sums_of_their_parts(make_report: MakeReport) -
     assert all(stage["clip"]["p50"] <= stage["clip"]["p95"] <= stage["clip"]["p99"] for stage in time["stages"])
 
 
+def test_reading_was_observed_and_the_rest_emulated(make_report: MakeReport) -> None:
+    operations = report_to_dict(make_report())["operations"]
+    assert (operations["provenance"], operations["reading"]["provenance"]) == ("emulated", "measured")
+
+
+def test_spikes_sent_leave_out_the_last_layer_of_a_stream(make_report: MakeReport) -> None:
+    operations = report_to_dict(make_report())["operations"]
+    by_name = {layer["layer"]: layer["spikes_out"] for layer in operations["spiking"]}
+    assert operations["spikes_sent"] == by_name["motion.0"] + by_name["residual.0"]
+    assert operations["spikes_out"] == sum(by_name.values())
+
+
+def test_the_note_says_what_was_shared_out_evenly(make_report: MakeReport) -> None:
+    time = report_to_dict(make_report(first_prediction_clips=8))["time"]
+    assert "takes a batch of clips at once" in time["note"] and "shared out evenly" in time["note"]
+    assert time["first_prediction_clips"] == 8
+
+
 def test_spread_is_over_the_videos(make_report: MakeReport) -> None:
     run = run_to_dict([make_report(wall_seconds=1.0), make_report(wall_seconds=3.0)])
     assert run["spread"]["seconds"] == {

@@ -48,9 +48,51 @@ def test_fits_other_widths(make_report: MakeReport, width: int) -> None:
 def test_every_section_is_marked(make_report: MakeReport) -> None:
     lines = _printed(make_report()).splitlines()
     titles = {"Answer": "measured", "Operations": "emulated", "Energy": "modelled", "Time": "measured"}
-    titles["Latency on Loihi 1"] = "modelled"
+    titles |= {"Latency on Loihi 1": "modelled", "Parity": "measured", "Cores": "modelled"}
     for title, provenance in titles.items():
         assert any(line.startswith(title) and f"[{provenance}]" in line for line in lines)
+
+
+def test_every_count_says_whose_convention_it_follows(make_report: MakeReport) -> None:
+    lines = [line.strip() for line in _printed(make_report()).splitlines()]
+    hints = {
+        "events": "ours", "acc.": "NeuroBench", "stored": "dense-stored", "active": "ours", "at rest": "ours",
+        "spikes": "ours", "rate": "ours", "MACs": "torch FlopCounterMode",
+    }  # fmt: skip
+    for heading, whose in hints.items():
+        assert any(line.startswith(f"{heading}  ") and whose in line for line in lines), heading
+    (layers,) = (line.split("  ") for line in lines if line.startswith("layer"))
+    assert {part.strip() for part in layers if part.strip()} - {"layer", "input"} <= set(hints), "no count without one"
+    assert any(line.startswith("Reading [measured]:") for line in lines)
+
+
+def test_spikes_sent_on_are_those_before_the_last_layers(make_report: MakeReport) -> None:
+    layers = make_report().trace.spiking
+    sent = sum(layer.spikes_out for layer in layers if layer.layer == 0)
+    assert f"{count(sent)} spikes were sent on" in _printed(make_report())
+
+
+def test_parity_and_resources_take_a_line_each(make_report: MakeReport) -> None:
+    report = make_report()
+    text = _printed(report)
+    assert "2 of 2 comparisons hold, 1 for information" in text
+    assert "Loihi 1 at least 196, 256 in tiles; Loihi 2 at least 52, no mapping in tiles" in text
+    broken = replace(report, parity=(replace(report.parity[0], passed=False), *report.parity[1:]))
+    assert "1 of 2 comparisons hold, 1 for information; FAILED: SLAYER and native engine" in _printed(broken)
+    bare = _printed(replace(report, parity=(), resources=None))
+    assert "Parity" not in bare and "Cores that" not in bare
+
+
+def test_it_says_where_the_rest_stands(make_report: MakeReport) -> None:
+    text = _printed(make_report())
+    assert "--report FILE" in text and "--json FILE" in text
+
+
+def test_what_was_shared_out_evenly_is_said(make_report: MakeReport) -> None:
+    text = " ".join(_printed(make_report(first_prediction_clips=8)).split())
+    assert "first prediction (first batch, 8 clips) after 461 ms" in text
+    assert "first prediction (first clip) after" in " ".join(_printed(make_report()).split())
+    assert "takes a batch of clips at once: its time, and opening the file, are shared out evenly" in text
 
 
 def test_header_names_how_the_video_was_read(make_report: MakeReport) -> None:
