@@ -1,7 +1,8 @@
-"""What the energy suite runs: a preset's model on a real video, through the native engine and its exported graph."""
+"""What the energy suite runs: a preset's model on real videos, through the native engine and its exported graph."""
 
 import multiprocessing
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -31,44 +32,55 @@ CHIPS = ("loihi-1",)
 
 @dataclass(frozen=True, eq=False)
 class EnergyRun:
-    """One model on one video.
+    """One model on some videos.
 
     Attributes:
-        trace: what the run saw.
+        traces: what the run of each video saw, in the order in which they were given; at least one.
+        thresholds_from: names of the videos on whose middle clips the thresholds are set.
         described: the model's parts, counted without running it.
         resources: cores that the spiking partition takes.
         layer_inputs: inputs of each spiking layer, in the trace's order.
         notice: what must be known of the weights.
     """
 
-    trace: Trace
+    traces: tuple[Trace, ...]
+    thresholds_from: tuple[str, ...]
     described: ModelDescription
     resources: ResourceReport
     layer_inputs: tuple[int, ...]
     notice: str
 
+    @property
+    def trace(self) -> Trace:
+        """That of the first video."""
+        return self.traces[0]
 
-def run_model(config: ModelConfig, classes: int, video: Path, *, clips: int = CLIPS) -> EnergyRun:
-    """Makes a model, exports it, and runs it on clips of a video; nothing of it is kept but the counts.
 
-    Weights are seeded and untrained; thresholds are set on the video's middle clip for 10 % spikes.
+def run_model(
+    config: ModelConfig, classes: int, videos: Sequence[Path], *, run: int | None = None, clips: int = CLIPS
+) -> EnergyRun:
+    """Makes a model, exports it, and runs it on clips of videos; nothing of it is kept but the counts.
+
+    Weights are seeded and untrained; thresholds are set on the middle clips of all videos, together, for 10 % spikes.
 
     Args:
         config: of the model.
         classes: logits.
-        video: a real one.
-        clips: at most so many, uniformly sampled.
+        videos: real ones, at least one.
+        run: only so many of them are run, from the first; all if None.
+        clips: at most so many of each, uniformly sampled.
 
     Raises:
-        HybridCvarError: the video cannot be read, or the model not be exported or run.
+        HybridCvarError: a video cannot be read, or the model not be exported or run.
     """
     described = describe_model(config, classes)
     with tempfile.TemporaryDirectory(prefix="hybrid-cvar-bench-") as folder:
-        bundle = _make_bundle(config, classes, video, clips, Path(folder))
+        bundle = _make_bundle(config, classes, videos, clips, Path(folder))
         with HybridRuntime(bundle, engine="native") as runtime:
-            trace = runtime.run_video(video, clips=clips)
+            traces = tuple(runtime.run_video(video, clips=clips) for video in videos[:run])
     return EnergyRun(
-        trace=trace,
+        traces=traces,
+        thresholds_from=tuple(video.name for video in videos),
         described=described,
         resources=report_resources(bundle.stm, [load_capacities(chip) for chip in CHIPS]),
         layer_inputs=_layer_inputs(bundle.stm),
@@ -76,7 +88,7 @@ def run_model(config: ModelConfig, classes: int, video: Path, *, clips: int = CL
     )
 
 
-def run_model_apart(config: ModelConfig, classes: int, video: Path) -> EnergyRun:
+def run_model_apart(config: ModelConfig, classes: int, videos: Sequence[Path], *, run: int | None = None) -> EnergyRun:
     """`run_model` in a fresh process, which gives all its memory back: an export leaves over a GB behind.
 
     Raises:
@@ -84,7 +96,7 @@ def run_model_apart(config: ModelConfig, classes: int, video: Path) -> EnergyRun
     """
     try:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            return pool.submit(run_model, config, classes, video).result()
+            return pool.submit(run_model, config, classes, videos, run=run).result()
     except BrokenProcessPool as error:
         raise EngineError(
             f"the process that ran {config.name} ended early",
@@ -93,11 +105,13 @@ def run_model_apart(config: ModelConfig, classes: int, video: Path) -> EnergyRun
         ) from error
 
 
-def _make_bundle(config: ModelConfig, classes: int, video: Path, clips: int, folder: Path) -> Bundle:
+def _make_bundle(config: ModelConfig, classes: int, videos: Sequence[Path], clips: int, folder: Path) -> Bundle:
     """A bundle in memory but for its graph; the torch model is let go when this returns."""
-    sampled = read_clips(video, config.input, clips).clips
+    middle = [
+        sampled[len(sampled) // 2] for sampled in (read_clips(each, config.input, clips).clips for each in videos)
+    ]
     labels = tuple(f"class {index}" for index in range(classes))
-    checkpoint = initial_checkpoint(config, labels, SEED, [sampled[len(sampled) // 2]])
+    checkpoint = initial_checkpoint(config, labels, SEED, middle)
     partitions = partition_model(checkpoint.build_model())
     notice = checkpoint.notice
     del checkpoint  # a second copy of the weights

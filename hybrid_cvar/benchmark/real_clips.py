@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hybrid_cvar.errors import MissingPartError
 
-__all__ = ["RealClips", "find_dancer", "find_pianist", "find_real_clips"]
+__all__ = ["RealClips", "find_dancer", "find_real_clips", "find_real_videos"]
 
 DANCER = ("musicalgestures", "examples/dancer.avi", "musicalgestures==1.32.0")
 PIANIST = ("musicalgestures", "examples/pianist.avi", "musicalgestures==1.32.0")
@@ -35,14 +35,14 @@ def find_real_clips() -> RealClips:
     return RealClips(_find(*DANCER), _find(*BIKES))
 
 
-def find_pianist() -> Path:
-    """pianist.avi: H.264 with B-frames; errors as `find_real_clips`."""
-    return _find(*PIANIST)
-
-
 def find_dancer() -> Path:
     """dancer.avi alone; errors as `find_real_clips`."""
     return _find(*DANCER)
+
+
+def find_real_videos() -> tuple[Path, ...]:
+    """dancer.avi; pianist.avi, H.264 with B-frames; bikes.mp4. Errors as `find_real_clips`."""
+    return _find(*DANCER), _find(*PIANIST), _find(*BIKES)
 
 
 def _find(package: str, relative: str, requirement: str) -> Path:

@@ -60,7 +60,7 @@ def _spiking_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Ro
 
 @contextmanager
 def _ann_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
-    from hybrid_cvar.benchmark.real_clips import find_pianist, find_real_clips
+    from hybrid_cvar.benchmark.real_clips import find_real_videos
 
     try:
         from hybrid_cvar.benchmark.ann_bench import AnnBench
@@ -70,17 +70,16 @@ def _ann_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
             f"torch, lava-dl or onnx cannot be imported ({error})", "the model is made with them", INSTALL_COMPILE
         ) from error
     with tempfile.TemporaryDirectory(prefix="hybrid-cvar-bench-") as folder:
-        clips = find_real_clips()
-        bench = AnnBench((clips.dancer, find_pianist(), clips.bikes), Path(folder), rounds)
+        bench = AnnBench(find_real_videos(), Path(folder), rounds)
         yield {name: partial(row, bench) for name, row in ANN_ROWS.items()}
 
 
 @contextmanager
 def _energy_rows(rounds: int, observer: BenchObserver) -> Iterator[dict[str, Row]]:
     from hybrid_cvar.benchmark.energy_suite import EnergyBench, energy_rows
-    from hybrid_cvar.benchmark.real_clips import find_dancer
+    from hybrid_cvar.benchmark.real_clips import find_real_videos
 
-    bench = EnergyBench(find_dancer)
+    bench = EnergyBench(find_real_videos)
     yield {name: partial(row, bench) for name, row in energy_rows().items()}
 
 

@@ -82,7 +82,12 @@ def model_chip_latency(trace: Trace, profile: EnergyProfile, resources: Resource
         barrier_seconds=barrier,
         clip_seconds=sum(max(step) + barrier for step in seconds_by_step),
         layers=rows,
-        assumptions=(*ASSUMPTIONS, *_mapping_words(fit), *_barrier_words(tiles, profile.chip)),
+        assumptions=(
+            *ASSUMPTIONS,
+            *_mapping_words(fit),
+            f"a barrier ends every step; its times hold for: {profile.chip.conditions}",
+            *_barrier_words(tiles, profile.chip),
+        ),
         sources=tuple(dict.fromkeys((profile.chip.source, *(each.source for each in _timed(profile)), *fit.sources))),
     )
 

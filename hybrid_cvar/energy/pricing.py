@@ -16,7 +16,23 @@ from hybrid_cvar.energy.profile import EnergyConstant, EnergyProfile
 from hybrid_cvar.energy.profile_file import NO_LOIHI_2
 from hybrid_cvar.records import EnergyEstimate, EnergyTerm, PricedConstant, Trace
 
-__all__ = ["estimate_energy"]
+__all__ = ["DRAIN", "NO_PROFILE_PRICES", "estimate_energy"]
+
+NO_PROFILE_PRICES = (
+    "video decoding and the accumulation of motion vectors and residuals",
+    "the boundary between host and neuromorphic chip: input events sent to it, membranes read from it",
+    "weight loading",
+    "DRAM traffic",
+    "static power",
+    "operators of the ANN partition that multiply no matrices (normalisation, softmax, activation functions)",
+)
+"""What a profile's constants cannot be multiplied with, as nothing counts it; every estimate says so, whatever the
+profile says of itself."""
+DRAIN = (
+    "neuron updates in the L - 1 steps in which a pipeline of L layers drains: they are counted over a clip's T steps, "
+    "though its time on the chip is that of T + L - 1"
+)
+"""Added for profiles that have a chip, as `chip_latency` takes its steps."""
 
 
 def estimate_energy(trace: Trace, profile: EnergyProfile, *, strict: bool = False) -> EnergyEstimate:
@@ -67,9 +83,17 @@ def estimate_energy(trace: Trace, profile: EnergyProfile, *, strict: bool = Fals
         strict=strict,
         terms=tuple(terms),
         constants=tuple(used.values()),
-        not_priced=(
-            *profile.not_priced,
-            *(() if strict else profile.not_priced_unless_strict),
-            NO_LOIHI_2,
-        ),
+        not_priced=_not_priced(profile, strict=strict),
     )
+
+
+def _not_priced(profile: EnergyProfile, *, strict: bool) -> tuple[str, ...]:
+    """The profile's own words, then what holds for any; each once."""
+    entries = (
+        *profile.not_priced,
+        *(() if strict else profile.not_priced_unless_strict),
+        *((DRAIN,) if profile.chip is not None else ()),
+        *NO_PROFILE_PRICES,
+        NO_LOIHI_2,
+    )
+    return tuple(dict.fromkeys(entries))

@@ -11,12 +11,16 @@ from typing import Any
 from hybrid_cvar.energy.counters import COUNTERS, OPERATION_COUNTERS
 from hybrid_cvar.errors import ConfigError
 
-__all__ = ["ENERGY_UNITS", "TIME_UNITS", "Chip", "EnergyConstant", "EnergyProfile", "Quantity"]
+__all__ = ["ENERGY_UNITS", "TIME_UNITS", "Chip", "EnergyConstant", "EnergyProfile", "Quantity", "check_unit"]
 
 ENERGY_UNITS = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
 """In picojoules."""
 TIME_UNITS = {"ps": 1e-3, "ns": 1.0, "us": 1e3}
 """In nanoseconds."""
+MOST_PICOJOULES = 1e12
+"""1 J an operation, far beyond any machine's: what is above it is a slip of the unit or of the exponent."""
+MOST_NANOSECONDS = 1e9
+"""1 s an operation or a barrier, for the same reason."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,11 @@ class Quantity:
     """A value and its unit.
 
     Attributes:
-        value: finite, not negative.
+        value: finite, not negative, at most 1 J or 1 s.
         unit: `fJ`, `pJ` or `nJ`; or `ps`, `ns` or `us`.
 
     Raises:
-        ConfigError: the value is not finite or negative, or the unit is unknown.
+        ConfigError: the value is not finite, negative or too large, or the unit is unknown.
     """
 
     value: float
@@ -41,18 +45,29 @@ class Quantity:
             raise ConfigError(
                 f"value = {self.value!r}", "must be finite and not negative", "give the constant its source states"
             )
-        _check_unit(self.unit, {**ENERGY_UNITS, **TIME_UNITS})
+        check_unit(self.unit, {**ENERGY_UNITS, **TIME_UNITS})
+        scale, most, written = (
+            (ENERGY_UNITS[self.unit], MOST_PICOJOULES, "1 J")
+            if self.unit in ENERGY_UNITS
+            else (TIME_UNITS[self.unit], MOST_NANOSECONDS, "1 s")
+        )
+        if self.value * scale > most:
+            raise ConfigError(
+                f"value = {self.value!r} {self.unit}",
+                f"must be at most {written} an operation",
+                "give the constant its source states, and look at its unit and exponent",
+            )
 
     @property
     def picojoules(self) -> float:
         """As energy; ConfigError if it is a time."""
-        _check_unit(self.unit, ENERGY_UNITS)
+        check_unit(self.unit, ENERGY_UNITS)
         return self.value * ENERGY_UNITS[self.unit]
 
     @property
     def nanoseconds(self) -> float:
         """As time; ConfigError if it is an energy."""
-        _check_unit(self.unit, TIME_UNITS)
+        check_unit(self.unit, TIME_UNITS)
         return self.value * TIME_UNITS[self.unit]
 
 
@@ -91,7 +106,7 @@ class EnergyConstant:
         for name, quantity, units in (("energy", self.energy, ENERGY_UNITS), ("time", self.time, TIME_UNITS)):
             if quantity is not None:
                 try:
-                    _check_unit(quantity.unit, units)
+                    check_unit(quantity.unit, units)
                 except ConfigError as error:
                     raise ConfigError(f"{name}.{error.found}", error.rule, error.remedy) from error
 
@@ -139,7 +154,7 @@ class Chip:
                 f"barrier is for {tiles} tiles", "must be for one or more numbers of tiles, in rising order", "sort it"
             )
         for _, time in self.barrier:
-            _check_unit(time.unit, TIME_UNITS)
+            check_unit(time.unit, TIME_UNITS)
 
     def barrier_nanoseconds(self, tiles: int) -> float:
         """Of the smallest sourced number of tiles that is not less; of the largest there is where none is."""
@@ -257,9 +272,12 @@ def check_text(name: str, value: object) -> None:
         raise ConfigError(f"{name} = {value!r}", "must be a text that is not empty", "fill it in")
 
 
-def _check_unit(unit: Any, units: dict[str, float]) -> None:
+def check_unit(unit: Any, units: dict[str, float]) -> None:
+    """Raises ConfigError unless it is one of the units."""
     if not isinstance(unit, str) or unit not in units:
-        raise ConfigError(f"unit = {unit!r}", f"must be one of {', '.join(units)}", "convert the value")
+        raise ConfigError(
+            f"unit = {unit!r}", f"must be one of {', '.join(units)}", "write one of them, and the value in it"
+        )
 
 
 def _is_finite(value: float) -> bool:

@@ -4,7 +4,8 @@
     name = "..."
     description = "..."                 the model in one line
     notice = "..."                      what differs between the partitions' constants; a must if their sources do
-    not_priced = ["...", ...]           what the profile leaves out, in words; at least one entry
+    not_priced = ["...", ...]           what the profile leaves out, in words; at least one entry. What no profile can
+                                        price is added to every estimate (`pricing.NO_PROFILE_PRICES`)
     not_priced_unless_strict = [...]    what it leaves out besides without `strict`; may be left out
 
     [[spiking]]                         one operation of a spiking layer; one table each, at least one
@@ -12,8 +13,8 @@
     counted_from = "..."                a counter of the layer: events_in, synaptic_operations (zero weights left out),
                                         stored_operations (with stored zeros), neuron_updates, active_updates,
                                         inactive_updates, spikes_out, spikes_sent (those another layer listens to)
-    energy = { value = 0.9, unit = "pJ" }   finite, not negative; fJ, pJ or nJ
-    time = { value = 3.5, unit = "ns" }     ps, ns or us; may be left out
+    energy = { value = 0.9, unit = "pJ" }   finite, not negative, at most 1 J; fJ, pJ or nJ
+    time = { value = 3.5, unit = "ns" }     likewise, at most 1 s; ps, ns or us; may be left out
     conditions = "..."                  technology, number format, what is included, why it is counted so
     source = "..."                      the publication
 
@@ -38,7 +39,15 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from hybrid_cvar.energy.profile import Chip, EnergyConstant, EnergyProfile, Quantity
+from hybrid_cvar.energy.profile import (
+    ENERGY_UNITS,
+    TIME_UNITS,
+    Chip,
+    EnergyConstant,
+    EnergyProfile,
+    Quantity,
+    check_unit,
+)
 from hybrid_cvar.errors import ConfigError
 
 __all__ = ["DEFAULT_PROFILE", "NO_LOIHI_2", "load_profile", "profile_names"]
@@ -155,8 +164,8 @@ def _constant(
     """A constant from its table, which holds energy, conditions, source and `keys`, and may hold `optional`."""
     table = _table(name, value)
     _check_keys(name, table, ("energy", "conditions", "source", *keys), optional)
-    energy = _quantity(f"{name}.energy", table["energy"])
-    time = _quantity(f"{name}.time", table["time"]) if "time" in table else None
+    energy = _quantity(f"{name}.energy", table["energy"], ENERGY_UNITS)
+    time = _quantity(f"{name}.time", table["time"], TIME_UNITS) if "time" in table else None
     try:
         return EnergyConstant(
             operation=table.get("operation", operation),
@@ -170,10 +179,11 @@ def _constant(
         raise _inside(f"{name}.", error) from error
 
 
-def _quantity(name: str, value: object) -> Quantity:
+def _quantity(name: str, value: object, units: dict[str, float]) -> Quantity:
     table = _table(name, value, inline=True)
     _check_keys(name, table, ("value", "unit"), ())
     try:
+        check_unit(table["unit"], units)
         return Quantity(**table)
     except ConfigError as error:
         raise _inside(f"{name}.", error) from error
@@ -187,7 +197,7 @@ def _chip(value: object) -> Chip:
         row = _table(f"chip.barrier[{number}]", each, inline=True)
         _check_keys(f"chip.barrier[{number}]", row, ("tiles", "value", "unit"), ())
         rest = {key: row[key] for key in ("value", "unit")}
-        barrier.append((row["tiles"], _quantity(f"chip.barrier[{number}]", rest)))
+        barrier.append((row["tiles"], _quantity(f"chip.barrier[{number}]", rest, TIME_UNITS)))
     try:
         return Chip(table["name"], table["cores_a_tile"], tuple(barrier), table["conditions"], table["source"])
     except ConfigError as error:

@@ -17,7 +17,8 @@ def result():
 
 def test_no_count_differs_and_every_comparison_is_listed(result):
     detail = result.detail
-    assert (result.value, result.unit, detail["met"]) == (0, "counts", True)
+    assert (result.value, result.unit) == (0, "counts")
+    assert detail["met"] is ("NeuroBench" in detail["compared_with"]) is ("not_compared" not in detail)
     assert detail["compared"] == len(detail["comparisons"]) == sum(detail["compared_with"].values())
     assert {"torch FlopCounterMode", "torch convolution of masks"} <= set(detail["compared_with"])
     for row in detail["comparisons"]:
@@ -38,6 +39,20 @@ def test_it_says_which_neurobench_or_how_to_install_it(result, monkeypatch):
     without = operations_suite.crosscheck_mismatches(operations_suite.OperationsBench())
     assert without.detail["neurobench"] == "not installed: " + _install()
     assert (without.value, without.detail["met"], without.detail["compared"]) == (1, False, 2)
+
+
+@pytest.mark.parametrize(("version", "met"), [("2.3.0", True), (None, False)])
+def test_what_was_not_compared_is_named_and_the_target_is_not_claimed(monkeypatch, version, met):
+    from hybrid_cvar.benchmark import operations_suite
+    from hybrid_cvar.benchmark.crosscheck import Comparison, NeuroBench
+
+    found = NeuroBench(version, lambda *given, **named: (0, True)) if version else None
+    monkeypatch.setattr(operations_suite, "find_neurobench", lambda: found)
+    monkeypatch.setattr(operations_suite, "crosscheck_table", lambda bench: (Comparison("a", "b", 1, 1),))
+    result = operations_suite.crosscheck_mismatches(operations_suite.OperationsBench())
+    assert (result.value, result.detail["met"]) == (0, met)
+    missing = result.detail.get("not_compared", [])
+    assert bool(missing) is not met and all("NeuroBench" in each and _install() in each for each in missing)
 
 
 def _install():

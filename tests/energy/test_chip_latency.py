@@ -95,6 +95,14 @@ def test_every_counter_has_its_own_share(two_layers: Trace) -> None:
     assert one_time(two_layers, spikes_sent=1, events_in=0) == 0
 
 
+@pytest.mark.parametrize("name", ["loihi1-davies2018", "loihi1-sanafe"])
+def test_the_barriers_conditions_are_among_the_assumptions(two_layers: Trace, name: str) -> None:
+    profile = load_profile(name)
+    found = model_chip_latency(two_layers, profile, CORES)
+    assert found is not None and profile.chip is not None
+    assert [entry for entry in found.assumptions if entry.endswith(profile.chip.conditions) and "barrier" in entry]
+
+
 def test_streams_run_side_by_side(make_trace: MakeTrace, make_layer, two_layers: Trace) -> None:
     other = make_layer("residual", 0, 3, step_operations=(1, 2), step_events=(1, 1), step_spikes=(0, 0), neurons=4)
     both = replace(two_layers, spiking=(*two_layers.spiking, other))

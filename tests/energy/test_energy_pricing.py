@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid_cvar.energy import estimate_energy, load_profile, profile_names
+from hybrid_cvar.energy.pricing import DRAIN, NO_PROFILE_PRICES
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import EnergyEstimate, NodeMacs, Trace
 
@@ -81,6 +82,48 @@ def test_every_estimate_says_what_no_profile_prices(make_trace: MakeTrace, name:
     said = " ".join(estimate_energy(make_trace(), load_profile(name)).not_priced)
     for left_out in ("host and neuromorphic chip", "eight loading", "DRAM", "tatic power", "ecoding and", "Loihi 2"):
         assert left_out in said, left_out
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_shipped_profiles_do_not_repeat_what_holds_for_any(make_trace: MakeTrace, name: str) -> None:
+    profile = load_profile(name)
+    own = (*profile.not_priced, *profile.not_priced_unless_strict)
+    for words in (
+        "host and neuromorphic",
+        "loading",
+        "DRAM",
+        "tatic power",
+        "decoding",
+        "multiply no matrices",
+        "drain",
+    ):
+        assert not [entry for entry in own if words in entry]
+    said = estimate_energy(make_trace(), profile).not_priced
+    assert said[: len(own)] == own and len(set(said)) == len(said)
+
+
+def test_a_profile_of_ones_own_cannot_silence_what_none_prices(make_trace: MakeTrace) -> None:
+    mine = replace(load_profile(), not_priced=("nothing worth a word",))
+    said = estimate_energy(make_trace(), mine).not_priced
+    assert said[0] == "nothing worth a word" and said[-len(NO_PROFILE_PRICES) - 1 : -1] == NO_PROFILE_PRICES
+    for left_out in ("host and neuromorphic chip", "weight loading", "DRAM", "static power", "Loihi 2"):
+        assert sum(left_out in entry for entry in said) == 1, left_out
+
+
+def test_what_a_profile_says_in_the_same_words_is_said_once(make_trace: MakeTrace) -> None:
+    mine = replace(load_profile(), not_priced=("weight loading", "static power", "weight loading"))
+    said = estimate_energy(make_trace(), mine).not_priced
+    assert said.count("weight loading") == said.count("static power") == 1
+    assert set(NO_PROFILE_PRICES) <= set(said)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_energy_of_the_drain_is_left_out_where_the_chips_time_has_it(make_trace: MakeTrace, name: str) -> None:
+    profile = load_profile(name)
+    said = estimate_energy(make_trace(), profile).not_priced
+    assert (DRAIN in said) is (profile.chip is not None) is (name in LOIHI)
+    mine = replace(profile, not_priced=("all else",), not_priced_unless_strict=())
+    assert (DRAIN in estimate_energy(make_trace(), mine).not_priced) is (name in LOIHI)
 
 
 def test_every_constant_that_was_used_is_named_with_its_source(make_trace: MakeTrace) -> None:

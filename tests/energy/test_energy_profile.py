@@ -189,6 +189,11 @@ def test_a_file_that_does_not_end_is_not_read_to_its_end(tmp_path: Path) -> None
         ("value = 0.9", "value = true", "must be a number"),
         ("value = 0.9", 'value = "0.9"', "must be a number"),
         ("value = 0.9", "value = 1" + "0" * 400, "must be finite"),
+        ("value = 0.9", "value = 1e308", r"spiking\[1\]\.energy\.value = 1e\+308 pJ; must be at most 1 J"),
+        ("value = 0.9", "value = 1.1e12", r"spiking\[1\]\.energy\.value = .* pJ; must be at most 1 J"),
+        ("value = 4600", "value = 1100000000000000", r"mac\.energy\.value = \d+ fJ; must be at most 1 J"),
+        ("value = 3.5", "value = 1.1e6", r"spiking\[1\]\.time\.value = 1100000\.0 us; must be at most 1 s"),
+        ("value = 113", "value = 1.1e9", r"chip\.barrier\[1\]\.value = .* ns; must be at most 1 s"),
         ("value = 3.5", "value = -3.5", r"spiking\[1\]\.time\.value = -3\.5"),
         ("value = 465000", "value = -1", r"chip\.barrier\[2\]\.value = -1"),
         ("value = 4600", "value = -4600", r"mac\.energy\.value = -4600"),
@@ -197,8 +202,9 @@ def test_a_file_that_does_not_end_is_not_read_to_its_end(tmp_path: Path) -> None
         ('0.9, unit = "pJ"', '0.9, unit = ["pJ"]', "must be one of"),
         ('0.9, unit = "pJ"', '0.9, unit = "ns"', r"spiking\[1\]\.energy\.unit = 'ns'; must be one of fJ, pJ, nJ"),
         ('3.5, unit = "us"', '3.5, unit = "pJ"', r"spiking\[1\]\.time\.unit = 'pJ'; must be one of ps, ns, us"),
-        ('3.5, unit = "us"', '3.5, unit = "ms"', "'ms'"),
-        ('113, unit = "ns"', '113, unit = "pJ"', r"chip\.unit = 'pJ'"),
+        ('0.9, unit = "pJ"', '0.9, unit = "pj"', r"energy\.unit = 'pj'; must be one of fJ, pJ, nJ; "),
+        ('3.5, unit = "us"', '3.5, unit = "ms"', r"time\.unit = 'ms'; must be one of ps, ns, us; "),
+        ('113, unit = "ns"', '113, unit = "pJ"', r"chip\.barrier\[1\]\.unit = 'pJ'; must be one of ps, ns, us; "),
         ('energy = { value = 0.9, unit = "pJ" }', "energy = 0.9", "must be a table.*energy = { value"),
         # conventions
         ('counted_from = "neuron_updates"', 'counted_from = "neurons"', r"spiking\[2\]\.counted_from = 'neurons'"),
@@ -266,7 +272,15 @@ def test_not_utf_8(tmp_path: Path) -> None:
         load_profile(str(path))
 
 
+def test_the_largest_constants_are_taken() -> None:
+    assert Quantity(1e12, "pJ").picojoules == Quantity(10**9, "nJ").picojoules == 1e12
+    assert Quantity(1e9, "ns").nanoseconds == Quantity(10**6, "us").nanoseconds == 1e9
+
+
 def test_constants_made_in_code_are_checked_too() -> None:
+    for value, unit in ((1.1e12, "pJ"), (1.1e6, "us"), (1e308, "nJ")):
+        with pytest.raises(ConfigError, match="at most 1 [Js] an operation"):
+            Quantity(value, unit)
     for value in (float("nan"), -1.0):
         with pytest.raises(ConfigError):
             Quantity(value, "pJ")
