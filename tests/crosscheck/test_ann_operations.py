@@ -59,7 +59,7 @@ def test_every_module_counts_what_flop_counter_and_neurobench_count(name, mini_c
     layers = {row.name.removesuffix(", taps on padding left out") for row in rows if row.against == NEUROBENCH}
     others = {row.name for row in modules} - layers
     assert len(others) >= config.depth
-    # NeuroBench covers torch's own layers: neither attention's products nor SLAYER's synapses, where an STM stands here.
+    # NeuroBench covers neither the products of attention nor the synapses of SLAYER, where an STM stands here.
     assert all(name.endswith((".attention", ": pool")) or ".stm.layers." in name for name in others)
     assert all(row.theirs > 0 for row in rows)
 
