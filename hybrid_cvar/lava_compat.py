@@ -1,6 +1,6 @@
 """Makes the archived Lava releases importable on today's Python and torch.
 
-lava-nc 0.10.0 and lava-dl 0.6.0 are the last releases. Two things keep them from importing, one from computing:
+lava-nc 0.10.0 and lava-dl 0.6.0 are the last releases. Three things keep them from importing, one from computing:
 
 * `lava.magma.compiler.var_model` has a dataclass default that Python 3.11 and later call mutable,
   because its class defines equality without a hash. Importing that one module while `dataclass`
@@ -8,6 +8,8 @@ lava-nc 0.10.0 and lava-dl 0.6.0 are the last releases. Two things keep them fro
 * `lava.lib.dl.slayer` imports torchvision, which only its object-detection part uses. Where
   torchvision is absent, an empty module stands in for it.
 
+* `lava.magma.runtime` makes `fork` the start method of processes when it is imported, and fails where the program has
+  settled one before, be it by a mere look. It is made to insist.
 * Stock `Conv` holds its strides and paddings in 8 bits, and NumPy 2 no longer lets sums with them grow beyond: inputs
   wider or higher than 127 fail. `widen_stock_conv()` gives them 32 bits.
 
@@ -20,6 +22,7 @@ import functools
 import importlib
 import importlib.util
 import io
+import multiprocessing
 import sys
 import types
 
@@ -73,12 +76,14 @@ def prepare_lava() -> None:
             "the Lava engine needs it",
             f"use --engine native, or install it: {INSTALL_LAVA}",
         )
-    plain = dataclasses.dataclass
-    dataclasses.dataclass = functools.partial(plain, unsafe_hash=True)
+    dataclass, set_start_method = dataclasses.dataclass, multiprocessing.set_start_method
+    dataclasses.dataclass = functools.partial(dataclass, unsafe_hash=True)
+    multiprocessing.set_start_method = functools.partial(set_start_method, force=True)
     try:
         importlib.import_module("lava.magma.compiler.var_model")
+        importlib.import_module("lava.magma.runtime.message_infrastructure.multiprocessing")
     finally:
-        dataclasses.dataclass = plain
+        dataclasses.dataclass, multiprocessing.set_start_method = dataclass, set_start_method
 
 
 def widen_stock_conv() -> None:

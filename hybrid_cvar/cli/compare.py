@@ -3,14 +3,19 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from hybrid_cvar.cli.console import one_line_errors, stderr
 from hybrid_cvar.cli.options import JsonOption, json_target, refuse_overlap
+
+if TYPE_CHECKING:
+    from hybrid_cvar.reporting.bench_document import BenchRow
 
 __all__ = ["compare_command"]
 
@@ -90,6 +95,16 @@ def _compare(
         write_atomically(markdown, comparison_markdown(comparison, command=command))
 
 
+def _print_rows(rows: "list[BenchRow]", console: Console) -> None:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name, justify in (("name", "left"), ("value", "right"), ("unit", "left"), ("target", "right"), ("met", "left")):
+        table.add_column(name, justify=justify, no_wrap=name == "name")  # type: ignore[arg-type]
+    for row in rows:
+        met = {True: "yes", False: "[red]no[/]", None: ""}[row.met]
+        table.add_row(escape(row.name), f"{row.value:.4g}", escape(row.unit), escape(row.target), met)
+    console.print(table)
+
+
 def _draw_results(folder: Path, report: Path | None, markdown: Path | None, command: str) -> None:
     from hybrid_cvar.atomic_file import write_atomically
     from hybrid_cvar.energy import load_paper_tables, recompute_energy
@@ -101,6 +116,7 @@ def _draw_results(folder: Path, report: Path | None, markdown: Path | None, comm
     again = [recompute_energy(row) for row in paper.table1]
     rows = [row for document in documents for row in document.rows]
     missed = [row.name for row in rows if row.met is False]
+    _print_rows(rows, Console())
     Console().print(
         f"{len(rows)} rows of {len(documents)} files; missed targets: {escape(', '.join(missed)) or 'none'}",
         highlight=False,

@@ -153,6 +153,8 @@ def run_command(
                 "one video alone, --json or --report show everything",
                 highlight=False,
             )
+            for notice in dict.fromkeys(notice for each in result.reports for notice in each.notices):
+                stderr.print(escape(notice), highlight=False, soft_wrap=True)
         command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
         if result.reports or result.failures:
             if json_file == "-":

@@ -150,7 +150,11 @@ class _TrainDisplay:
             on_cached=lambda: self._progress.advance(self._task),
             on_start=self._start,
             on_step=self._step,
-            on_interrupt=lambda: stderr.print("ending this step; Ctrl-C again leaves at once", highlight=False),
+            on_interrupt=lambda: stderr.print(
+                "ending this step; the state is kept, and the same command goes on. Ctrl-C again leaves at once",
+                highlight=False,
+                soft_wrap=True,
+            ),
             on_validation=lambda: self._progress.update(self._task, description="validating"),
             on_epoch=self._end_epoch,
         )
@@ -158,6 +162,8 @@ class _TrainDisplay:
     def _begin(self, description: str, total: int, unit: str, completed: int = 0) -> None:
         self._progress.remove_task(self._task)
         self._task = self._progress.add_task(description, total=total, completed=completed, unit=unit)
+        if not stderr.is_terminal:  # where no bar moves, in a log say
+            stderr.print(f"{description}: {completed} of {total} {unit} done", highlight=False)
 
     def _start(self, missing: "tuple[MissingVideo, ...]", done: int, epochs: int, steps: int) -> None:
         if missing:

@@ -101,6 +101,7 @@ def run_settings(run: dict[str, Any]) -> Answers:
         ("provider", ("model", "provider")),
         ("precision", ("model", "precision")),
         ("energy profile", ("energy", "profile")),
+        ("--strict", ("energy", "strict")),
         ("clips a video", ("clips", "count")),
     )
     return tuple(

@@ -249,7 +249,8 @@ class _Run:
             save_checkpoint(self._checkpoint(top1), self.options.out / CHECKPOINT_FILE)
 
     def _checkpoint(self, top1: float | None) -> Checkpoint:
-        seen = f"Trained on {len(self.material.training)} videos ({self.dataset.kind}) by recipe {self.recipe.name}"
+        kind = "drawn puppets" if self._is_drawn else self.dataset.kind
+        seen = f"Trained on {len(self.material.training)} videos ({kind}) by recipe {self.recipe.name}"
         checked = (
             f"; top-1 on {len(self.material.validation)} held-out validation videos {top1:.1%} (measured)"
             if top1 is not None

@@ -16,5 +16,7 @@ def compile_reader_kernels() -> None:
     """Runs one small made-up GOP through every kernel, so that compiling counts in no video's time."""
     iframe = np.zeros((SIDE, SIDE, 3), np.uint8)
     motion, residual = np.zeros((1, SIDE, SIDE, 2), np.int16), np.zeros((1, SIDE, SIDE, 3), np.int16)
-    Accumulator(iframe, accumulated=True).add(np.zeros(1, VECTOR), iframe, motion[0], residual[0])
+    vectors = np.zeros(1, VECTOR)
+    vectors.flags.writeable = False  # as FFmpeg's are: to Numba another type, and another kernel
+    Accumulator(iframe, accumulated=True).add(vectors, iframe, motion[0], residual[0])
     cut_clip(Gop(iframe, motion, residual, True, 0, 0.0), InputSpec(size=SIDE, timesteps=1))

@@ -105,6 +105,8 @@ def test_one_bad_video_does_not_stop_the_others(bad_videos, tmp_path):
     result = json.loads((tmp_path / "r.json").read_text())
     assert len(result["videos"]) == 2
     assert [Path(failure["video"]).name for failure in result["failures"]] == ["text.avi", "missing.avi"]
+    # Said once for all of them, since a video's line has no room for it.
+    assert done.stderr.count("recognises nothing of real people") == 1
     page = (tmp_path / "r.html").read_text()
     assert "good.avi" in page
     assert "text.avi" in page

@@ -354,3 +354,18 @@ def test_no_process_model_reads_large_arrays_through_a_var():
 def test_lava_forks(make_stm):
     with lava_stm(make_stm()):
         assert multiprocessing.get_start_method() == "fork"
+
+
+@pytest.mark.parametrize("settled", ["fork", "spawn"])
+def test_lava_imports_where_the_program_has_settled_a_start_method(settled):
+    program = f"""
+import multiprocessing
+multiprocessing.set_start_method({settled!r})
+from hybrid_cvar.lava_compat import prepare_lava
+before = multiprocessing.set_start_method
+prepare_lava()
+import lava.magma.runtime.runtime
+print(multiprocessing.get_start_method(), multiprocessing.set_start_method == before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, "fork True\n"), done.stderr

@@ -53,6 +53,16 @@ def test_changes_are_per_cent_of_the_first_file(two_runs: Comparison) -> None:
     assert any("engine: lava, native" in notice for notice in two_runs.notices)
 
 
+def test_files_that_price_graded_events_otherwise_are_told_apart(
+    write: Callable[..., Path], make_report: MakeReport
+) -> None:
+    run = json.loads(render_json([make_report()]))
+    strict = json.loads(json.dumps(run))
+    strict["videos"][0]["energy"]["strict"] = True
+    comparison = compare_files([write("x.json", run), write("y.json", strict)])
+    assert "The files differ in --strict: False, True." in comparison.notices
+
+
 def test_numbers_are_means_over_the_videos(write: Callable[..., Path], make_report: MakeReport) -> None:
     both = render_json([make_report(path="a.mp4", wall_seconds=1.0), make_report(path="b.mp4", wall_seconds=3.0)])
     comparison = compare_files([write("x.json", both), write("y.json", render_json([make_report(path="a.mp4")]))])

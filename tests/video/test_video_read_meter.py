@@ -1,6 +1,8 @@
 """What the reader tells of itself: counts that can be had in another way too, and the time of accumulation."""
 
 import io
+import subprocess
+import sys
 import time
 
 import av
@@ -110,3 +112,23 @@ def test_a_damaged_gop_counts_its_frames_but_no_vectors(tmp_path, sample):
     assert [gop.index for gop in gops] == [0, 1, 3, 4, 5, 6, 7]
     assert meter.counts.accumulated_pixels == 7 * 11 * 340 * 256
     assert meter.counts.frames_decoded == 7 * 12 + 7
+
+
+def test_nothing_is_compiled_after_the_warm_up():
+    """Else a program's first video would be told the seconds of the compiler as its own."""
+    program = """
+from numba.core.dispatcher import Dispatcher
+from hybrid_cvar.assets import SAMPLE_VIDEO
+from hybrid_cvar.video import accumulation, geometry, motion_field, read_clips, warm_up
+
+def compiled():
+    return {(name, str(each)) for module in (accumulation, geometry, motion_field)
+            for name, kernel in vars(module).items() if isinstance(kernel, Dispatcher) for each in kernel.signatures}
+
+warm_up.compile_reader_kernels()
+before = compiled()
+read_clips(SAMPLE_VIDEO, None, 2)
+print(len(before) > 2, compiled() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=250, check=False)
+    assert (done.returncode, done.stdout) == (0, "True set()\n"), done.stderr + done.stdout
