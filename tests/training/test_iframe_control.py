@@ -112,3 +112,28 @@ def test_command_writes_what_a_card_reads(moving_videos, tmp_path, monkeypatch):
     )
     assert json.loads((tmp_path / "out.json").read_text())["schema"] == "hybrid-cvar/evaluation"
     assert "MoveLeft" in result.output
+
+
+def test_a_mirrored_picture_of_a_left_class_is_one_of_the_right_class(still, monkeypatch):
+    import dataclasses
+
+    from torch import nn
+
+    from hybrid_cvar.training import iframe_control
+
+    cache, training, test = still
+    plain, told, asked = iframe_control._random_iframe, [], []
+    loss = nn.CrossEntropyLoss()
+
+    def draw(*given):
+        told.append(plain(*given))
+        return told[-1]
+
+    monkeypatch.setattr(iframe_control, "_random_iframe", draw)
+    monkeypatch.setattr(
+        nn, "CrossEntropyLoss", lambda: lambda logits, truth: asked.extend(truth.tolist()) or loss(logits, truth)
+    )
+    labels = ("StepLeft", "StepRight")
+    run(cache, *(dataclasses.replace(each, labels=labels) for each in (training, test)), epochs=2, batch=6)
+    assert asked == [1 - label if flip else label for _, label, flip in told]
+    assert {flip for _, _, flip in told} == {True, False}
