@@ -10,7 +10,7 @@ import hybrid_cvar
 ROOT = Path(hybrid_cvar.__file__).parent
 BASE = {
     *("errors", "version", "jit", "fixed_point", "atomic_file", "clip_colours", "lava_compat", "onnx_session"),
-    "record_values",
+    *("record_values", "child_process"),
 }
 EVERYONE = BASE | {"records"}
 ALLOWED = {
@@ -24,6 +24,7 @@ ALLOWED = {
     "lava_compat": {"errors"},
     "onnx_session": {"errors"},
     "record_values": {"errors"},
+    "child_process": set(),
     "video": EVERYONE,
     "model": EVERYONE,
     "neuromorphic": EVERYONE,

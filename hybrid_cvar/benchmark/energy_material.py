@@ -1,6 +1,7 @@
 """What the energy suite runs: a preset's model on real videos, through the native engine and its exported graph."""
 
 import multiprocessing
+import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -8,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybrid_cvar.child_process import end_with_parent
 from hybrid_cvar.compiler import Bundle
 from hybrid_cvar.compiler.onnx_export import export_ann
 from hybrid_cvar.compiler.partition import partition_model
@@ -95,7 +97,9 @@ def run_model_apart(config: ModelConfig, classes: int, videos: Sequence[Path], *
         HybridCvarError: as `run_model`; EngineError also if the process was killed.
     """
     try:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
+        ) as pool:
             return pool.submit(run_model, config, classes, videos, run=run).result()
     except BrokenProcessPool as error:
         raise EngineError(

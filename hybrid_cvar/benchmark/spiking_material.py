@@ -30,7 +30,8 @@ BASE_SIZE = 224
 STOCK_SIZE = 112
 """Of the row that times stock Lava Processes, and of the parity of hard reset and of one neuron a channel."""
 CLIPS = 3
-CHANNELS = (16, 16)
+CHANNELS = (20, 16)
+"""Of preset `base`, which needs torch to be imported."""
 SPIKE_RATE = 0.1
 """Share of neurons that fire a step, which thresholds are set to: trained models end below it."""
 LEAK_DECAY = 410

@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from hybrid_cvar.child_process import begin_child
 from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
 from hybrid_cvar.errors import OutputError, TrainingError, VideoError
 from hybrid_cvar.records import InputSpec, LabelledVideo, MissingVideo
@@ -73,12 +73,12 @@ def _store_all(cache: GopCache, videos: list[LabelledVideo], workers: int) -> It
         return
     task = (cache.folder, cache.spec, cache.most_gops)
     if workers <= 1 or len(videos) < WORTH_PROCESSES:
-        _begin(*task, ignore_interrupt=False)
+        _open_cache(*task)
         yield from map(_store, videos)
         return
     # A fresh interpreter each: this one has started torch's threads, which do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=task)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker, initargs=(os.getpid(), *task))
     try:
         yield from pool.map(_store, videos, chunksize=CHUNK)
     except BrokenProcessPool as error:
@@ -106,11 +106,14 @@ def _check_room(folder: Path, needed: int) -> None:
 _cache: GopCache | None = None
 
 
-def _begin(folder: Path, spec: InputSpec, most_gops: int, ignore_interrupt: bool = True) -> None:
+def _begin_worker(parent: int, folder: Path, spec: InputSpec, most_gops: int) -> None:
+    begin_child(parent)
+    os.nice(5)
+    _open_cache(folder, spec, most_gops)
+
+
+def _open_cache(folder: Path, spec: InputSpec, most_gops: int) -> None:
     global _cache
-    if ignore_interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        os.nice(5)
     _cache = GopCache(folder, spec, most_gops)
 
 

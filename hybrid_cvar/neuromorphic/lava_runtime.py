@@ -5,7 +5,6 @@ exception only by its count. This keeps the runtime's processes and pipes in han
 """
 
 import contextlib
-import ctypes
 import errno
 import logging
 import multiprocessing
@@ -20,6 +19,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from hybrid_cvar.child_process import end_with_parent
 from hybrid_cvar.errors import LavaError
 
 __all__ = ["LavaRuntime"]
@@ -28,7 +28,6 @@ SHARED_MEMORY = "/dev/shm"
 POLL_SECONDS = 0.0003
 CHECK_SECONDS = 0.05
 STOP_SECONDS = 5.0
-_PR_SET_PDEATHSIG = 1
 
 
 class LavaRuntime:
@@ -280,10 +279,8 @@ class _ForkGuard:
         if not self.active:
             return
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if self.parent and sys.platform == "linux":
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != self.parent:  # it died before the line above
-                os.kill(os.getpid(), signal.SIGKILL)
+        if self.parent:
+            end_with_parent(self.parent)
 
 
 _guard = _ForkGuard()

@@ -1,12 +1,8 @@
 """Making a set of puppet videos: several processes, resumable, the same bytes whatever their number."""
 
-import contextlib
-import ctypes
 import multiprocessing
 import os
-import signal
 import stat
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hybrid_cvar.atomic_file import write_atomically
+from hybrid_cvar.child_process import begin_child
 from hybrid_cvar.errors import ConfigError, HybridCvarError, OutputError
 from hybrid_cvar.puppets.person import new_person
 from hybrid_cvar.puppets.scene import draw_puppet
@@ -36,7 +33,6 @@ from hybrid_cvar.video.encoding import encode_video
 __all__ = ["PuppetSummary", "make_puppets"]
 
 QSCALES = (2, 7)  # least, and one more than the most
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -164,7 +160,7 @@ def _make_side_by_side(
     options: PuppetOptions, videos: list[PuppetVideo], workers: int, on_done: Callable[[int], None]
 ) -> None:
     pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_begin_worker, initargs=(os.getpid(),)
+        workers, multiprocessing.get_context("spawn"), initializer=begin_child, initargs=(os.getpid(),)
     )
     try:
         futures: list[Future[None]] = [
@@ -182,13 +178,3 @@ def _make_side_by_side(
     finally:
         # The videos that are being made now are finished, which takes less than a second.
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin_worker(parent: int) -> None:
-    """Ctrl-C is the parent's to hear, and the worker ends with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -12,11 +12,9 @@ process group of its own, and the parent kills it.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
@@ -26,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid_cvar.child_process import begin_child
 from hybrid_cvar.errors import HybridCvarError, VideoError
 from hybrid_cvar.video.convert_one import ConvertedVideo, convert_video
 from hybrid_cvar.video.convert_plan import PlannedVideo
@@ -35,7 +34,6 @@ __all__ = ["ConversionUpdate", "convert_side_by_side", "serve"]
 
 PROGRESS_SECONDS = 0.2
 STOP_SECONDS = 5.0
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -199,11 +197,7 @@ def serve(parent: int) -> None:
     Args:
         parent: process id of the one who started it.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the line above
-            return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_child(parent)
     # Answers have a descriptor of their own: whatever else is printed goes to stderr.
     with open(os.dup(1), "wb", buffering=0) as answers:
         os.dup2(2, 1)

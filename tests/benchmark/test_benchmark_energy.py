@@ -138,6 +138,7 @@ def test_gflops_spike_is_the_mean_of_the_videos_with_the_sparsity_of_every_layer
     assert detail["sparsity_that_meets_the_target"] == pytest.approx(1 - 3.99 / dense)
     # So small a model is far off, and the row says so.
     assert detail["met"] is False and detail["relative_error"] == pytest.approx(1 - result.value / 3.99)
+    assert "confirms nothing" in detail["what_was_fitted"]
     why = " ".join(detail["why_it_differs"])
     assert "untrained" in why and "not public" in why and "clips" in why
     for name, sparsity in detail["sparsity_by_layer"].items():

@@ -9,7 +9,7 @@ from PIL import Image
 from hybrid_cvar.benchmark import BenchRun, describe_machine, write_plots
 from hybrid_cvar.benchmark import spiking_suite as suite
 from hybrid_cvar.benchmark.kernel_speed import ACTIVITIES, crossover
-from hybrid_cvar.benchmark.spiking_material import SPIKE_RATE
+from hybrid_cvar.benchmark.spiking_material import BASE_SIZE, CHANNELS, SPIKE_RATE
 from hybrid_cvar.benchmark.spiking_suite import SPIKING_ROWS, SpikingBench
 from hybrid_cvar.neuromorphic import NativeStm
 
@@ -94,6 +94,14 @@ def test_the_share_of_the_peak_is_that_of_the_kernel_chosen(results):
     assert detail["rows_scattered"] + detail["rows_gathered"] > 0
     assert detail["share_of_peak"] == pytest.approx(result.value / detail["peak_g"][detail["kernel"]])
     assert 0 < detail["share_of_peak"] < 1
+
+
+def test_the_base_size_is_that_of_the_preset():
+    from hybrid_cvar.model import preset_config
+
+    base = preset_config("base")
+    assert (base.stm.channels, base.stm.kernel_size, base.input.size) == (CHANNELS, 3, BASE_SIZE)
+    assert set(base.stm.strides) == {1}
 
 
 def test_thresholds_keep_every_layer_busy(bench):
