@@ -157,13 +157,13 @@ def run_command(
                 stderr.print(escape(notice), highlight=False, soft_wrap=True)
         command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
         if result.reports or result.failures:
+            paper = load_paper_tables()
+            again = [recompute_energy(row) for row in paper.table1]
             if json_file == "-":
-                print(render_json(result.reports, result.failures, command=command))
+                print(render_json(result.reports, result.failures, command=command, paper=paper, recomputed=again))
             if json_path is not None:
-                write_json(result.reports, result.failures, json_path, command=command)
+                write_json(result.reports, result.failures, json_path, command=command, paper=paper, recomputed=again)
             if report is not None:
-                paper = load_paper_tables()
-                again = [recompute_energy(row) for row in paper.table1]
                 write_html(result.reports, result.failures, report, command=command, paper=paper, recomputed=again)
             if outputs:
                 stderr.print(f"wrote {escape(', '.join(str(path) for path in outputs))}", highlight=False)

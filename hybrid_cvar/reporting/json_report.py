@@ -2,7 +2,7 @@
 
     {
       "schema": "hybrid-cvar/run",
-      "schema_version": 3,
+      "schema_version": 4,
       "hybrid_cvar_version": "0.1.0",
       "created": "2026-01-31T12:00:00+00:00",               ISO 8601, UTC
       "command": "hybrid-cvar run ..." or null,
@@ -67,7 +67,19 @@
                                  "not_checked": [...], "sources": [...]}, ...],
                       "assumptions": [...]} or null
       }, ...],
-      "failures": [{"video", "error"}, ...]
+      "failures": [{"video", "error"}, ...],
+      "paper": {"source",
+                "table1": [{"provenance": "printed", "method", "reference", "own", "modality", "temporal_views",
+                            "spatial_crops", "ucf101_percent", "hmdb51_percent", "params_millions", "tflops_ann",
+                            "gflops_spike", "energy_joules", "videos_per_second",   null where it prints a dash
+                            "at_least": [...]}, ...],                        names of the numbers marked with >
+                "table1_recomputed": [{"provenance": "modelled", "method", "own", "printed_joules",
+                                       "recomputed_joules", "relative_error", "explained", "needed_tflops",
+                                       "remark", "closes"}, ...],            from the rows' own operations
+                "table2": [{"provenance": "printed", "method", "reference", "own", "modality", "ssv2_percent",
+                            "k400_percent", "k600_percent", "energy_joules", "at_least": [...]}, ...],
+                "this_run": [{"provenance": "modelled", "what", "energy_joules"}, ...],
+                "not_comparable"} or null                    why "this_run" is empty, or null
     }
 
 Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's
@@ -76,13 +88,14 @@ Counts, energy and seconds are for the video, over all its clips, unless the nam
 once: its time, and opening the file, are shared out evenly among them, as the "note" of "time" says. Frame rate
 and duration are 0 where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime)
 the ANN partition, in "precision". "parity" and "resources" are what the bundle says of its compile; "rows" are empty
-and "resources" null where it says nothing. Pictures are in the HTML report alone.
+and "resources" null where it says nothing. "paper" holds the tables that the run's energy stands beside; "printed"
+numbers are the paper's own. Pictures are in the HTML report alone.
 
 "schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new. 3:
 "seconds_per_clip" and "videos_per_second" of "time" are of the wall clock, no longer of the stages' sum;
 "conventions", "spread", "reading", "chip_latency", "parity", "resources", the counts with stored zeros, at rest and by
 step, "spikes_sent", the percentiles, "wall_seconds", "overlapped", "first_prediction_seconds" and its clips,
-"constants", "description" and "strict" are new.
+"constants", "description" and "strict" are new. 4: "paper" is new.
 """
 
 import json
@@ -96,7 +109,16 @@ import numpy as np
 
 from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.records import CONVENTIONS, EnergyEstimate, Provenance, Report, SpikingLayerCounts, Trace
+from hybrid_cvar.records import (
+    CONVENTIONS,
+    EnergyEstimate,
+    PaperTables,
+    Provenance,
+    RecomputedEnergy,
+    Report,
+    SpikingLayerCounts,
+    Trace,
+)
 from hybrid_cvar.reporting.failures import VideoFailure
 from hybrid_cvar.reporting.figures import (
     TIME_NOTE,
@@ -109,6 +131,7 @@ from hybrid_cvar.reporting.figures import (
     video_spreads,
 )
 from hybrid_cvar.reporting.machine import this_machine
+from hybrid_cvar.reporting.paper_section import paper_to_dict
 from hybrid_cvar.reporting.record_json import check_finite, check_schema, read_json
 from hybrid_cvar.version import __version__
 
@@ -124,7 +147,7 @@ __all__ = [
 ]
 
 SCHEMA = "hybrid-cvar/run"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 REMEDY = "make it with hybrid-cvar run VIDEO --json FILE"
 
 
@@ -147,27 +170,46 @@ def run_from_json(content: object, where: str) -> dict[str, Any]:
 
 
 def write_json(
-    reports: Sequence[Report], failures: Sequence[VideoFailure], path: Path, *, command: str | None = None
+    reports: Sequence[Report],
+    failures: Sequence[VideoFailure],
+    path: Path,
+    *,
+    command: str | None = None,
+    paper: PaperTables | None = None,
+    recomputed: Sequence[RecomputedEnergy] = (),
 ) -> None:
     """Writes `render_json` to a file, whole or not at all.
 
     Raises:
         OutputError: the file cannot be written, or a number is not finite.
     """
-    write_atomically(path, render_json(reports, failures, command=command))
+    write_atomically(path, render_json(reports, failures, command=command, paper=paper, recomputed=recomputed))
 
 
-def render_json(reports: Sequence[Report], failures: Sequence[VideoFailure] = (), *, command: str | None = None) -> str:
+def render_json(
+    reports: Sequence[Report],
+    failures: Sequence[VideoFailure] = (),
+    *,
+    command: str | None = None,
+    paper: PaperTables | None = None,
+    recomputed: Sequence[RecomputedEnergy] = (),
+) -> str:
     """The run as JSON text, ASCII, ending in a newline.
 
     Raises:
         OutputError: a number is not finite.
     """
-    return json.dumps(run_to_dict(reports, failures, command=command), indent=2, allow_nan=False) + "\n"
+    run = run_to_dict(reports, failures, command=command, paper=paper, recomputed=recomputed)
+    return json.dumps(run, indent=2, allow_nan=False) + "\n"
 
 
 def run_to_dict(
-    reports: Sequence[Report], failures: Sequence[VideoFailure] = (), *, command: str | None = None
+    reports: Sequence[Report],
+    failures: Sequence[VideoFailure] = (),
+    *,
+    command: str | None = None,
+    paper: PaperTables | None = None,
+    recomputed: Sequence[RecomputedEnergy] = (),
 ) -> dict[str, Any]:
     """The run as plain JSON values, in the schema above.
 
@@ -175,6 +217,8 @@ def run_to_dict(
         reports: the videos that ran.
         failures: those that did not.
         command: the command line that made them.
+        paper: its tables; null in the JSON if not given.
+        recomputed: E_Total of Table 1's rows.
 
     Raises:
         OutputError: a number is not finite.
@@ -194,6 +238,7 @@ def run_to_dict(
         "spread": _spread(reports),
         "videos": videos,
         "failures": [asdict(failure) for failure in failures],
+        "paper": paper_to_dict(reports, paper, recomputed) if paper else None,
     }
 
 

@@ -1,11 +1,13 @@
 """What may stand beside the paper's energies: runs that were priced as the paper prices."""
 
 from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
 
-from hybrid_cvar.records import PaperTables, Report
+from hybrid_cvar.records import PaperTables, PrintedNumber, RecomputedEnergy, Report, Table1Row, Table2Row
 from hybrid_cvar.reporting.figures import video_spreads
 
-__all__ = ["PAPER_PROFILE", "not_comparable", "our_joules"]
+__all__ = ["PAPER_PROFILE", "not_comparable", "our_joules", "paper_to_dict"]
 
 PAPER_PROFILE = "paper-45nm"
 """The one profile whose energies stand beside the paper's: profiles are never mixed."""
@@ -37,6 +39,42 @@ def not_comparable(reports: Sequence[Report]) -> str:
         f"This run was priced with {', '.join(others)}: other constants and operations than the paper's, so its energy "
         f"is not set beside the paper's. To see it here, run again with --profile {PAPER_PROFILE}."
     )
+
+
+def paper_to_dict(
+    reports: Sequence[Report], paper: PaperTables, recomputed: Sequence[RecomputedEnergy]
+) -> dict[str, Any]:
+    """The paper's tables and the run's energy beside them as plain JSON values, "paper" of the run's schema.
+
+    Args:
+        reports: the videos that ran.
+        paper: its tables.
+        recomputed: E_Total of Table 1's rows, in its order.
+    """
+    return {
+        "source": paper.source,
+        "table1": [_row(row) for row in paper.table1],
+        "table1_recomputed": [{"provenance": "modelled", **asdict(row), "closes": row.closes} for row in recomputed],
+        "table2": [_row(row) for row in paper.table2],
+        "this_run": [
+            {"provenance": "modelled", "what": what, "energy_joules": float(joules)}
+            for what, joules in our_joules(reports, paper)
+        ],
+        "not_comparable": not_comparable(reports) or None,
+    }
+
+
+def _row(row: Table1Row | Table2Row) -> dict[str, Any]:
+    """A row as it is printed; null where the paper prints a dash."""
+    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    numbers = {name: value for name, value in values.items() if isinstance(value, PrintedNumber)}
+    return {
+        "provenance": "printed",
+        **values,
+        **{name: number.value for name, number in numbers.items()},
+        "own": row.own,
+        "at_least": [name for name, number in numbers.items() if number.at_least],
+    }
 
 
 def _setting(reports: Sequence[Report], paper: PaperTables) -> str:

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from hybrid_cvar.energy import load_paper_tables, recompute_energy
 from hybrid_cvar.errors import ConfigError, OutputError
 from hybrid_cvar.records import Report, StageSeconds
 from hybrid_cvar.reporting import (
@@ -23,6 +24,8 @@ from hybrid_cvar.reporting import (
 from hybrid_cvar.version import __version__
 
 MakeReport = Callable[..., Report]
+PAPER = load_paper_tables()
+BESIDE = {"paper": PAPER, "recomputed": [recompute_energy(row) for row in PAPER.table1]}
 
 
 def test_a_report_survives_the_round_trip(make_report: MakeReport) -> None:
@@ -36,7 +39,7 @@ def test_the_file_holds_the_run(tmp_path: Path, make_report: MakeReport) -> None
     path = tmp_path / "run.json"
     write_json(reports, failures, path, command="hybrid-cvar run a b c")
     run = json.loads(path.read_text(encoding="utf-8"))
-    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 3, __version__)
+    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 4, __version__)
     offset = datetime.fromisoformat(run["created"]).utcoffset()
     assert offset is not None and offset.total_seconds() == 0
     assert run["command"] == "hybrid-cvar run a b c"
@@ -54,7 +57,7 @@ def test_nothing_but_failures() -> None:
 
 def _numbers_without_provenance(value: object, where: str = "", marked: bool = False) -> list[str]:
     if isinstance(value, dict):
-        marked = marked or value.get("provenance") in ("measured", "emulated", "modelled")
+        marked = marked or value.get("provenance") in ("measured", "emulated", "modelled", "printed")
         return [p for k, item in value.items() for p in _numbers_without_provenance(item, f"{where}.{k}", marked)]
     if isinstance(value, list):
         return [p for i, item in enumerate(value) for p in _numbers_without_provenance(item, f"{where}[{i}]", marked)]
@@ -63,7 +66,7 @@ def _numbers_without_provenance(value: object, where: str = "", marked: bool = F
 
 
 def test_every_number_sits_beside_its_provenance(make_report: MakeReport) -> None:
-    run = run_to_dict([make_report()])
+    run = run_to_dict([make_report()], **BESIDE)
     assert _numbers_without_provenance(run) == [".schema_version"]
 
 
@@ -129,12 +132,14 @@ def schema() -> ModuleType:
 def test_every_key_is_documented_and_there(make_report: MakeReport, schema: ModuleType) -> None:
     described = schema.documented(json_report.__doc__)
     reports = [make_report(), replace(make_report(1), chip_latency=None, resources=None, parity=())]
-    run = json.loads(render_json(reports, [VideoFailure("a", "b")], command="c"))
+    run = json.loads(render_json(reports, [VideoFailure("a", "b")], command="c", **BESIDE))
     assert schema.differences(described, run) == []
     # The walk reaches the deepest keys, and sees both kinds of difference.
+    del run["paper"]["table1"][3]["at_least"]
     del run["videos"][0]["resources"]["chips"][0]["violations"][0]["rule"]
     run["videos"][0]["time"]["stages"][0]["clip"]["p90"] = 1.0
     assert sorted(schema.differences(described, run)) == [
+        "document.paper.table1[3].at_least is missing",
         "document.videos[0].resources.chips[0].violations[0].rule is missing",
         "document.videos[0].time.stages[0].clip.p90 is not documented",
     ]
@@ -152,8 +157,8 @@ def test_a_file_is_read_back(tmp_path: Path, make_report: MakeReport) -> None:
         ("{", "no JSON"),
         ("[]", "schema 'list'"),
         ('{"schema": "hybrid-cvar/evaluation"}', "must be 'hybrid-cvar/run'"),
-        ('{"schema": "hybrid-cvar/run", "schema_version": 2}', "version 2; this release reads version 3"),
-        ('{"schema": "hybrid-cvar/run", "schema_version": 3, "videos": [1]}', "videos are no list of objects"),
+        ('{"schema": "hybrid-cvar/run", "schema_version": 3}', "version 3; this release reads version 4"),
+        ('{"schema": "hybrid-cvar/run", "schema_version": 4, "videos": [1]}', "videos are no list of objects"),
         (None, "No such file"),
     ],
 )
@@ -203,3 +208,20 @@ def test_spread_is_over_the_videos(make_report: MakeReport) -> None:
         "provenance": "measured", "p50": 2.0, "p95": 2.9, "p99": 2.98, "mean": 2.0, "count": 2
     }  # fmt: skip
     assert run_to_dict([])["spread"] == {}
+
+
+def test_the_papers_tables_stand_beside_the_runs_energy(make_report: MakeReport) -> None:
+    report = make_report()
+    paper = run_to_dict([report], **BESIDE)["paper"]
+    assert [row["method"] for row in paper["table1"]] == [row.method for row in PAPER.table1]
+    own, bounded = paper["table1"][-1], next(row for row in paper["table1"] if row["method"].startswith("Liu"))
+    assert own["own"] and (own["energy_joules"], own["gflops_spike"], own["at_least"]) == (0.734, 3.99, [])
+    assert bounded["gflops_spike"] is None
+    assert bounded["at_least"] == ["params_millions", "tflops_ann", "energy_joules"]
+    assert [row["closes"] for row in paper["table1_recomputed"]] == [not row["own"] for row in paper["table1"]]
+    assert [row["energy_joules"] for row in paper["this_run"]] == [report.energy.total_joules]
+    assert paper["not_comparable"] is None
+    other = replace(report, energy=replace(report.energy, profile="loihi1-sanafe"))
+    refused = run_to_dict([other], **BESIDE)["paper"]
+    assert refused["this_run"] == [] and "--profile paper-45nm" in refused["not_comparable"]
+    assert run_to_dict([report])["paper"] is None
