@@ -52,7 +52,8 @@ def eval_command(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="BUNDLE", help="A bundle's folder; a checkpoint (.pt) for the torch engines; default: the shipped."
+            metavar="BUNDLE",
+            help="A bundle's folder; a checkpoint (.pt) for the torch engines; the word default is the shipped one.",
         ),
     ],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A dataset's folder, with its lists.")],
@@ -135,6 +136,7 @@ def eval_command(
         from hybrid_cvar.reporting.evaluation_report import load_evaluation, render_evaluation, write_evaluation
         from hybrid_cvar.reporting.evaluation_summary import print_comparison, print_evaluation
         from hybrid_cvar.reporting.pictures import check_picture
+        from hybrid_cvar.reporting.units import counted
 
         hear_ctrl_c()
         path, chosen = _find_model(model, engine)
@@ -157,6 +159,13 @@ def eval_command(
         interrupted = was_interrupted(result)
         print_evaluation(result, console, reversed_pairs(result.labels))
         if earlier is not None:
+            if earlier.clips != result.clips:
+                stderr.print(
+                    f"the answers in {escape(str(against))} are of {counted(earlier.clips, 'clip')} a video, these of "
+                    f"{counted(result.clips, 'clip')}: not the same clips",
+                    highlight=False,
+                    soft_wrap=True,
+                )
             print_comparison(agreement(earlier, result), console, f"{against} ({earlier.engine})")
         command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
         if json_file == "-":

@@ -74,6 +74,7 @@ def train_command(
         prepare_training()
         from hybrid_cvar.reporting.machine import machine_line
         from hybrid_cvar.reporting.training_report import write_curves, write_training
+        from hybrid_cvar.reporting.units import counted
         from hybrid_cvar.training import TrainOptions, adjusted_recipe, load_recipe, train
         from hybrid_cvar.training.memory import keep_freed_memory
         from hybrid_cvar.training.new_model import check_start
@@ -101,8 +102,8 @@ def train_command(
                 else f"validation top-1 {best.validation_top1:.1%} of {run.validation_videos} videos (measured)"
             )
             Console().print(
-                f"{run.ended}: {len(run.epochs)} epochs in {run.seconds / 60:.1f} min on {run.device}; best epoch "
-                f"{run.best_epoch}, {top1}\n"
+                f"{run.ended}: {counted(len(run.epochs), 'epoch')} in {run.seconds / 60:.1f} min on {run.device}; "
+                f"best epoch {run.best_epoch}, {top1}\n"
                 f"wrote {escape(str(target))}/checkpoint.pt, training.json, curves.png; next: "
                 f"hybrid-cvar compile {escape(str(target))}/checkpoint.pt",
                 highlight=False,

@@ -105,8 +105,16 @@ def render_bench_html(
 def our_paper_joules(documents: Sequence[BenchDocument]) -> tuple[tuple[str, float], ...]:
     """(what, J a video) of the rows that are the paper's models under the paper's energy profile."""
     return tuple(
-        (PAPER_ROWS[row.name], row.value) for document in documents for row in document.rows if row.name in PAPER_ROWS
+        (f"{PAPER_ROWS[row.name]}{_clips(row)}", row.value)
+        for document in documents
+        for row in document.rows
+        if row.name in PAPER_ROWS
     )
+
+
+def _clips(row: BenchRow) -> str:
+    clips = dict(row.facts).get("clips")
+    return f", {clips} clips" if clips else ""
 
 
 def same_machines(documents: Sequence[BenchDocument]) -> tuple[tuple[BenchMachineFacts, tuple[str, ...]], ...]:

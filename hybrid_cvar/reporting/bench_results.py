@@ -113,7 +113,8 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
         "## The paper's energies, and ours",
         "",
         f"As printed in {cell(paper.source)}; joules a video (modelled). Our models were not trained on these",
-        "datasets, so they have energies and no accuracy here. Views: temporal x spatial crops of a video.",
+        "datasets, so they have energies and no accuracy here. Views: temporal x spatial crops of a video. [n]:",
+        "number in the paper's bibliography.",
         "",
         "| Table 1 | reads | views | UCF-101, % | HMDB-51, % | parameters, M | E printed, J | E of its FLOPs, J | off "
         "| E here, J |",
@@ -122,7 +123,7 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
     for row in paper.table1:
         computed = again.get(row.method)
         views = f"{row.temporal_views} x {row.spatial_crops}"
-        cells = [cell(method_name(row)), row.modality, views, _printed(row.ucf101_percent)]
+        cells = [_cited(method_name(row), row.reference), row.modality, views, _printed(row.ucf101_percent)]
         cells += [_printed(row.hmdb51_percent), _printed(row.params_millions), _printed(row.energy_joules)]
         cells += [f"{computed.recomputed_joules:.3f}", percent(computed.relative_error)] if computed else ["", ""]
         cells.append("")
@@ -137,9 +138,14 @@ def _paper(paper: PaperTables, recomputed: Sequence[RecomputedEnergy], ours: Seq
     for other in paper.table2:
         name = f"paper's own{other.method.removeprefix('Ours')}" if other.own else other.method
         numbers = (other.ssv2_percent, other.k400_percent, other.k600_percent, other.energy_joules)
-        lines.append(f"| {cell(name)} | {other.modality} | {' | '.join(_printed(number) for number in numbers)} | |")
+        cells = [_cited(name, other.reference), other.modality, *(_printed(number) for number in numbers)]
+        lines.append(f"| {' | '.join(cells)} | |")
     lines += [f"| **{cell(name)}** | CD | | | | | **{joules:.4g}** |" for name, joules in ours]
     return [*lines, ""]
+
+
+def _cited(name: str, reference: int) -> str:
+    return cell(f"{name} [{reference}]" if reference else name)
 
 
 def _printed(number: PrintedNumber | None) -> str:

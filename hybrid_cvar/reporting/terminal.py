@@ -18,7 +18,7 @@ from hybrid_cvar.reporting.figures import (
     stage_latencies,
 )
 from hybrid_cvar.reporting.terminal_page import TerminalPage
-from hybrid_cvar.reporting.units import count, duration, percent, si
+from hybrid_cvar.reporting.units import count, counted, duration, percent, si
 
 __all__ = ["print_report", "print_report_line"]
 
@@ -74,7 +74,7 @@ def print_report_line(report: Report, console: Console) -> None:
     line.append(page.text(best.label, style="bold"))
     line.append(
         f" {percent(best.probability)}  {si(report.energy.total_joules, 'J')}  "
-        f"{duration(trace.wall_seconds / trace.clips)} a clip  {trace.clips} clips  "
+        f"{duration(trace.wall_seconds / trace.clips)} a clip  {counted(trace.clips, 'clip')}  "
         f"{'encoded again' if trace.video.transcoded else 'native'}"
     )
     console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -5,7 +5,7 @@ Results are for reading; the JSON report holds the exact numbers.
 
 import math
 
-__all__ = ["SI_PREFIXES", "count", "duration", "exact", "percent", "shown", "si"]
+__all__ = ["SI_PREFIXES", "count", "counted", "duration", "exact", "percent", "shown", "si"]
 
 SI_PREFIXES = {
     -18: "a",
@@ -55,6 +55,11 @@ def si(value: float, unit: str = "", digits: int = 3) -> str:
 def count(value: int) -> str:
     """A count: exact below 1000, with a prefix above: `57`, `1.59 G`."""
     return str(value) if abs(value) < 1000 else si(value)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things: `1 clip`, `8 clips`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def exact(value: int) -> str:
