@@ -5,11 +5,14 @@ import os
 import secrets
 import stat
 import tempfile
+import time
 from pathlib import Path
 
 from hybrid_cvar.errors import OutputError
 
-__all__ = ["check_writable", "write_atomically"]
+__all__ = ["check_writable", "remove_leftovers", "write_atomically"]
+
+_PREFIX, _SUFFIX = ".hybrid-cvar-", ".tmp"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -28,7 +31,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     target, mode = _target(path)
     # A short name of its own: the target's name plus a suffix could pass the file system's limit.
-    temporary = target.parent / f".hybrid-cvar-{secrets.token_hex(6)}.tmp"
+    temporary = target.parent / f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
@@ -43,6 +46,20 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             raise
     except OSError as error:
         raise _error(path, error) from error
+
+
+def remove_leftovers(folder: Path, *, seconds: float = 3600.0) -> None:
+    """Removes temporary files of `write_atomically` in a folder whose writer was killed.
+
+    Args:
+        folder: need not exist; folders inside are left alone.
+        seconds: only those last written to so long ago; younger ones may be in use.
+    """
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.lstat().st_mtime > seconds:
+                    path.unlink()
 
 
 def check_writable(path: Path) -> None:

@@ -1,5 +1,9 @@
-"""Child processes end when the process that started them does, however that ends."""
+"""Child processes end when the process that started them does, however that ends.
 
+Linux ends them with the *thread* that started them: start them from one that outlives their work.
+"""
+
+import contextlib
 import ctypes
 import os
 import signal
@@ -31,9 +35,7 @@ def end_with_parent(parent: int) -> None:
     """
     if sys.platform != "linux":
         return
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        return
     if os.getppid() != parent:  # it died before the line above
         os.kill(os.getpid(), signal.SIGKILL)

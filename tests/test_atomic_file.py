@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hybrid_cvar.atomic_file import write_atomically
+from hybrid_cvar.atomic_file import remove_leftovers, write_atomically
 from hybrid_cvar.errors import OutputError
 
 
@@ -89,3 +89,24 @@ def test_a_failure_half_way_leaves_the_old_file_and_nothing_else(
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed_once_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", killed)
+        patched.setattr(Path, "unlink", killed)
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                write_atomically(tmp_path / "out.json", "x")
+    young, old = tmp_path.iterdir()
+    others = [tmp_path / "other.tmp", tmp_path / ".hybrid-cvar-x"]
+    for path in others:
+        path.write_text("")
+    for path in (old, *others):
+        os.utime(path, (0, 0))
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([young, *others])
+    remove_leftovers(tmp_path / "none")

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["layer_sparsities", "mean_gflops_spike", "sparsity_detail", "spike_detail"]
 
 TOLERANCE = 0.1
-WHY_IT_DIFFERS = (
+CAVEATS = (
     "the weights are untrained, and the paper's are not public: how often its layers spike is not known here",
     "the thresholds are set for at most 10 % spikes, the rule of `hybrid-cvar model init`; they are not chosen to meet "
     "the paper's number",
     "the clips are not those of the paper's data sets: events hang on how much moves in a video and on how it is coded",
 )
 WHAT_WAS_FITTED = (
-    "the paper does not print the widths of its ConvLIF layers: the first one of `base` is as wide as brings this "
-    "count, at 10 % spikes on these videos, near the paper's; that it is near confirms nothing about the paper's layers"
+    "the first ConvLIF layer of base is as wide as brings this count, at 10 % spikes on these videos, near the "
+    "paper's; what is public of the paper does not say how wide its own is, so that they are near confirms nothing "
+    "about it"
 )
 
 
@@ -52,7 +53,7 @@ def layer_sparsities(run: "EnergyRun", trace: Trace) -> dict[str, dict[str, floa
 
 
 def spike_detail(run: "EnergyRun", printed: PrintedNumber) -> dict[str, Any]:
-    """What stands beside `mean_gflops_spike`: target, sparsity in all and by layer, every video, why it differs.
+    """What stands beside `mean_gflops_spike`: target, sparsity in all and by layer, every video, fit, caveats.
 
     Args:
         run: of the model on one video or more.
@@ -74,7 +75,7 @@ def spike_detail(run: "EnergyRun", printed: PrintedNumber) -> dict[str, Any]:
         "sparsity_that_meets_the_target": 1 - printed.value / dense,
         "gflops_spike_dense": dense,
         "what_was_fitted": WHAT_WAS_FITTED,
-        "why_it_differs": [] if met else list(WHY_IT_DIFFERS),
+        "caveats": list(CAVEATS),
         **sparsity_detail(run),
     }
 

@@ -136,7 +136,6 @@ def eval_command(
         from hybrid_cvar.reporting.evaluation_report import load_evaluation, render_evaluation, write_evaluation
         from hybrid_cvar.reporting.evaluation_summary import print_comparison, print_evaluation
         from hybrid_cvar.reporting.pictures import check_picture
-        from hybrid_cvar.reporting.units import counted
 
         hear_ctrl_c()
         path, chosen = _find_model(model, engine)
@@ -159,13 +158,6 @@ def eval_command(
         interrupted = was_interrupted(result)
         print_evaluation(result, console, reversed_pairs(result.labels))
         if earlier is not None:
-            if earlier.clips != result.clips:
-                stderr.print(
-                    f"the answers in {escape(str(against))} are of {counted(earlier.clips, 'clip')} a video, these of "
-                    f"{counted(result.clips, 'clip')}: not the same clips",
-                    highlight=False,
-                    soft_wrap=True,
-                )
             print_comparison(agreement(earlier, result), console, f"{against} ({earlier.engine})")
         command = f"hybrid-cvar {shlex.join(sys.argv[1:])}"
         if json_file == "-":

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from hybrid_cvar.atomic_file import remove_leftovers
 from hybrid_cvar.child_process import begin_child
 from hybrid_cvar.data.gop_cache import CachedVideo, GopCache
 from hybrid_cvar.errors import OutputError, TrainingError, VideoError
@@ -41,6 +42,8 @@ def fill_cache(
         TrainingError: a process died, as for want of memory.
         OutputError: the cache cannot be written, or the disk will not hold it.
     """
+    for folder in cache.folder.glob("*/"):
+        remove_leftovers(folder)
     found: dict[str, CachedVideo | str] = {}
     absent: list[LabelledVideo] = []
     wanted = list(videos)

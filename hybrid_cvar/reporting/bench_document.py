@@ -80,6 +80,11 @@ class BenchRow:
     facts: tuple[tuple[str, str], ...]
 
     @property
+    def is_fitted(self) -> bool:
+        """Whether the thing measured was made to meet the target; the fact `what_was_fitted` says how."""
+        return any(name == "what_was_fitted" for name, _ in self.facts)
+
+    @property
     def suite(self) -> str:
         """The name's first part."""
         return self.name.partition(".")[0]

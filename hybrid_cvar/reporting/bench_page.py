@@ -12,6 +12,7 @@ from hybrid_cvar.reporting.bench_document import BenchDocument, BenchMachineFact
 from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
 from hybrid_cvar.reporting.page import render_page
 from hybrid_cvar.reporting.plots import Plot
+from hybrid_cvar.reporting.units import counted
 
 __all__ = ["bench_document", "our_paper_joules", "render_bench_html", "same_machines", "write_bench_html"]
 
@@ -114,7 +115,7 @@ def our_paper_joules(documents: Sequence[BenchDocument]) -> tuple[tuple[str, flo
 
 def _clips(row: BenchRow) -> str:
     clips = dict(row.facts).get("clips")
-    return f", {clips} clips" if clips else ""
+    return f", {counted(int(clips), 'clip')}" if clips else ""
 
 
 def same_machines(documents: Sequence[BenchDocument]) -> tuple[tuple[BenchMachineFacts, tuple[str, ...]], ...]:

@@ -56,7 +56,9 @@ def results_markdown(
     lines = [
         "# Benchmark results",
         "",
-        f"{len(rows) - len(missed)} of {len(rows)} targets are met. Drawn from the files in `results/` by",
+        f"{len(rows) - len(missed)} of {len(rows)} targets are met{_fitted(rows)}.",
+        "",
+        "Drawn from the files in `results/` by",
         "",
         f"    {command}",
         "",
@@ -89,17 +91,25 @@ def results_markdown(
     return "\n".join(lines) + "\n"
 
 
+def _fitted(rows: Sequence[BenchRow]) -> str:
+    fitted = sum(row.is_fitted for row in rows if row.met)
+    return f", {fitted} of them by things that were made to meet them" if fitted else ""
+
+
 def _suite(document: BenchDocument) -> list[str]:
     lines = [f"## {cell(document.source.removesuffix('.json'))}", ""]
     if document.rows:
         lines += ["| row | value | target | met | ours / other | provenance |", "|---|---:|---:|---|---:|---|"]
     for row in document.rows:
-        met = {True: "yes", False: "**no**", None: ""}[row.met]
+        met = {True: "yes, fitted" if row.is_fitted else "yes", False: "**no**", None: ""}[row.met]
         medians = (
             f"{row.medians[0]:.4g} / {row.medians[1]:.4g} {cell(row.medians_unit)}".rstrip() if row.medians else ""
         )
         target = _code(row.target) if row.target else ""
         lines.append(f"| {_code(row.name)} | {_value(row)} | {target} | {met} | {medians} | {row.provenance} |")
+    fitted = [(row.name, dict(row.facts)["what_was_fitted"]) for row in document.rows if row.is_fitted]
+    if fitted:
+        lines += ["", *(f"- {_code(name)} was fitted: {cell(text)}." for name, text in fitted)]
     if document.failures:
         lines += ["", *(f"- not measured: {cell(name)}: {cell(error)}" for name, error in document.failures)]
     if document.command:

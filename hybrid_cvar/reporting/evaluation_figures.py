@@ -101,6 +101,7 @@ class Agreement:
         first_top1, second_top1: share of right answers on these videos, 0 to 1.
         points: how far the second's top-1 lies above the first's, percentage points.
         differences: the videos with different answers, in the first's order.
+        clips: that each of the two wanted of a video.
     """
 
     videos: int
@@ -110,6 +111,7 @@ class Agreement:
     second_top1: float
     points: float
     differences: tuple[Difference, ...]
+    clips: tuple[int, int]
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
@@ -174,6 +176,7 @@ def agreement(first: Evaluation, second: Evaluation) -> Agreement:
         second_top1=second_top1,
         points=100 * (second_top1 - first_top1),
         differences=tuple(differences),
+        clips=(first.clips, second.clips),
     )
 
 

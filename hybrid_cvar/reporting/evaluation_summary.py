@@ -18,7 +18,7 @@ from hybrid_cvar.reporting.evaluation_figures import (
     wilson_interval,
     worst_classes,
 )
-from hybrid_cvar.reporting.units import duration, percent, shown, si
+from hybrid_cvar.reporting.units import counted, duration, percent, shown, si
 
 __all__ = ["print_comparison", "print_evaluation"]
 
@@ -77,6 +77,14 @@ def print_comparison(found: Agreement, console: Console, other: str) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    there, here = found.clips
+    if there != here:
+        console.print(
+            f"  [yellow]Not the same clips[/]: {counted(there, 'clip')} a video there, {here} here; evaluate with "
+            f"--clips {there} to compare like with like",
+            highlight=False,
+            soft_wrap=True,
+        )
     for one in found.differences[:MOST_NAMED]:
         console.print(
             f"  {_safe(one.name)}  ({_safe(one.label)}): {_safe(one.first)} there, {_safe(one.second)} here",

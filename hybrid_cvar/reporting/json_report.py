@@ -73,13 +73,13 @@
                             "spatial_crops", "ucf101_percent", "hmdb51_percent", "params_millions", "tflops_ann",
                             "gflops_spike", "energy_joules", "videos_per_second",   null where it prints a dash
                             "at_least": [...]}, ...],                        names of the numbers marked with >
-                "table1_recomputed": [{"provenance": "modelled", "method", "own", "printed_joules",
-                                       "recomputed_joules", "relative_error", "explained", "needed_tflops",
-                                       "remark", "closes"}, ...],            from the rows' own operations
+                "table1_recomputed": [{"provenance": "modelled", "method", "own", "recomputed_joules",
+                                       "relative_error", "explained", "needed_tflops", "remark", "closes"},
+                                      ...],                                  from the rows' own operations
                 "table2": [{"provenance": "printed", "method", "reference", "own", "modality", "ssv2_percent",
                             "k400_percent", "k600_percent", "energy_joules", "at_least": [...]}, ...],
                 "this_run": [{"provenance": "modelled", "what", "energy_joules"}, ...],
-                "not_comparable"} or null                    why "this_run" is empty, or null
+                "not_comparable"} or null                    where videos ran: why "this_run" is empty
     }
 
 Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's
@@ -95,7 +95,7 @@ numbers are the paper's own. Pictures are in the HTML report alone.
 "seconds_per_clip" and "videos_per_second" of "time" are of the wall clock, no longer of the stages' sum;
 "conventions", "spread", "reading", "chip_latency", "parity", "resources", the counts with stored zeros, at rest and by
 step, "spikes_sent", the percentiles, "wall_seconds", "overlapped", "first_prediction_seconds" and its clips,
-"constants", "description" and "strict" are new. 4: "paper" is new.
+"constants", "description" and "strict" are new. 4: "paper" is new. Files of another version are refused.
 """
 
 import json

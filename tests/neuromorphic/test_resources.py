@@ -83,7 +83,7 @@ def test_weight_bits_leave_out_the_common_power_of_two(values, bits):
     assert weight_bits(np.array(values, dtype=np.int32)) == bits
 
 
-def test_the_base_size_on_both_chips():
+def test_sixteen_channels_at_the_papers_input_on_both_chips():
     """224x224, 2 -> 16 -> 16 and 3 -> 16 -> 16, stride 1: 670 taps a side, 802,816 neurons a layer."""
     report = report_resources(stm(224), [load_capacities(name) for name in chip_names()])
     assert [layer.neurons for layer in report.layers] == [224 * 224 * 16] * 4

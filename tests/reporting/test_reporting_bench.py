@@ -8,7 +8,7 @@ import pytest
 from hybrid_cvar.energy import load_paper_tables, recompute_energy
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.reporting.bench_document import is_bench, read_bench
-from hybrid_cvar.reporting.bench_page import render_bench_html
+from hybrid_cvar.reporting.bench_page import our_paper_joules, render_bench_html
 from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
 from hybrid_cvar.reporting.bench_results import read_results, results_markdown
 
@@ -180,6 +180,24 @@ def test_the_markdown_of_all_results_is_the_committed_report() -> None:
         assert f"`{one.name}` | {one.value:.4g}" in committed
 
 
+def test_what_was_made_to_meet_a_target_is_marked(content: dict[str, Any]) -> None:
+    rows = [row for row in content["results"] if row["detail"].get("met")]
+    rows[0]["detail"] |= {"what_was_fitted": "its width was", "clips": 8}
+    document = read_bench(content, "energy.json")
+    markdown = results_markdown([document], command="c", paper=PAPER, recomputed=AGAIN)
+    assert f"{len(rows)} of {len(rows) + 1} targets are met, 1 of them by things that were made to" in markdown
+    assert markdown.count("| yes, fitted |") == 1 and markdown.count("| yes |") == len(rows) - 1
+    assert f"- `{rows[0]['name']}` was fitted: its width was." in markdown
+    assert render_bench_html([document]).count("met, fitted") == 1
+
+
+def test_our_energies_name_their_clips(content: dict[str, Any]) -> None:
+    (row,) = (row for row in content["results"] if row["name"] == "energy.base_paper_joules")
+    for clips, name in ((8, "ours, base, 8 clips"), (1, "ours, base, 1 clip")):
+        row["detail"]["clips"] = clips
+        assert our_paper_joules([read_bench(content, "energy.json")]) == ((name, row["value"]),)
+
+
 def test_the_papers_tables_stand_beside_our_energies(content: dict[str, Any]) -> None:
     markdown = results_markdown([read_bench(content, "energy.json")], command="c", paper=PAPER, recomputed=AGAIN)
     assert "| E printed, J | E of its FLOPs, J | off | E here, J |" in markdown
@@ -187,6 +205,7 @@ def test_the_papers_tables_stand_beside_our_energies(content: dict[str, Any]) ->
     assert "| paper's own | CD | 8 x 1 | 95.6 | 74.6 | 83.41 | 0.734 | 0.694 | 5.5 % |  |" in markdown
     assert "| paper's own-L | CD | 64.2 | 75.9 | 81.1 | 1.40 | |" in markdown
     assert "| **ours, base** | CD | | | | | **0.74** |" in markdown
+    assert r"| CoViAR \[6\] | CD | 8 x 10 |" in markdown and r"| ViViT-L FE \[37\] | RD |" in markdown
     tables = re.findall(r"(?:^\|.*\n)+", markdown, re.MULTILINE)
     for table in tables:
         assert len({line.count("|") - line.count("\\|") for line in table.splitlines()}) == 1, table

@@ -280,6 +280,10 @@ def test_the_terminal_page_says_all():
     assert "Every video is right." in page_of(print_evaluation, right)
     difference = page_of(print_comparison, agreement(found, right), "native.json")
     assert "4 of 9 videos have the same answer (44.4 %)" in difference
+    assert "Not the same clips" not in difference
+    fewer = agreement(dataclasses.replace(found, clips=1), right)
+    words = page_of(print_comparison, fewer, "native.json")
+    assert "Not the same clips: 1 clip a video there, 8 here" in words and "--clips 1 " in words
     assert "+55.56 points" in difference and "video 2  (SitDown): Push there, SitDown here" in difference
 
 
