@@ -135,13 +135,14 @@ def _print_results(run: "BenchRun", console: Console) -> None:
         table.add_column("medians", justify="right", no_wrap=True)
     for result in run.results:
         met = result.detail.get("met")
+        yes = "yes, fitted" if "what_was_fitted" in result.detail else "yes"
         colour = {True: "green", False: "red"}.get(met, "default") if met is not None else "default"
         cells = (
             escape(result.name),
             f"[{colour}]{result.value:.4g}[/]",
             escape(str(result.detail.get("target", ""))),
             escape(result.unit),
-            {True: "yes", False: "[red]no[/]"}.get(met, "") if met is not None else "",
+            {True: yes, False: "[red]no[/]"}.get(met, "") if met is not None else "",
         )
         table.add_row(*cells, *([escape(_medians(result.detail))] if with_medians else []))
     console.print(table)

@@ -15,6 +15,8 @@ from hybrid_cvar.cli.console import one_line_errors, stderr
 from hybrid_cvar.cli.options import JsonOption, json_target, refuse_overlap
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hybrid_cvar.reporting.bench_document import BenchRow
 
 __all__ = ["compare_command"]
@@ -95,12 +97,12 @@ def _compare(
         write_atomically(markdown, comparison_markdown(comparison, command=command))
 
 
-def _print_rows(rows: "list[BenchRow]", console: Console) -> None:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+def _print_rows(rows: "Sequence[BenchRow]", console: Console, title: str) -> None:
+    table = Table(title=f"[bold]{escape(title)}[/]", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name, justify in (("name", "left"), ("value", "right"), ("unit", "left"), ("target", "right"), ("met", "left")):
         table.add_column(name, justify=justify, no_wrap=name == "name")  # type: ignore[arg-type]
     for row in rows:
-        met = {True: "yes", False: "[red]no[/]", None: ""}[row.met]
+        met = {True: "yes, fitted" if row.is_fitted else "yes", False: "[red]no[/]", None: ""}[row.met]
         table.add_row(escape(row.name), f"{row.value:.4g}", escape(row.unit), escape(row.target), met)
     console.print(table)
 
@@ -109,16 +111,18 @@ def _draw_results(folder: Path, report: Path | None, markdown: Path | None, comm
     from hybrid_cvar.atomic_file import write_atomically
     from hybrid_cvar.energy import load_paper_tables, recompute_energy
     from hybrid_cvar.reporting.bench_page import write_bench_html
-    from hybrid_cvar.reporting.bench_results import read_results, results_markdown
+    from hybrid_cvar.reporting.bench_results import missed_targets, read_results, results_markdown
 
     documents = read_results(folder)
     paper = load_paper_tables()
     again = [recompute_energy(row) for row in paper.table1]
     rows = [row for document in documents for row in document.rows]
-    missed = [row.name for row in rows if row.met is False]
-    _print_rows(rows, Console())
+    missed = missed_targets(documents)
+    for document in documents:
+        _print_rows(document.rows, Console(), Path(document.source).name)
+    names = escape(", ".join(name for name, _ in missed)) or "none"
     Console().print(
-        f"{len(rows)} rows of {len(documents)} files; missed targets: {escape(', '.join(missed)) or 'none'}",
+        f"{len(rows)} rows of {len(documents)} files; missed targets: {names}",
         highlight=False,
     )
     if report is not None:

@@ -210,8 +210,9 @@ def _class_sizes(dataset: "VideoDataset") -> list[int]:
 def _print_checks(checks: Sequence[SubsetCheck], kind: str, split: int, console: Console) -> None:
     from hybrid_cvar.reporting.units import exact
 
-    classes = next((len(check.dataset.labels) for check in checks if check.dataset), 0)
-    console.print(Text(f"{kind}, split {split}, {exact(classes)} classes"), highlight=False)
+    known = next((check.dataset for check in checks if check.dataset), None)
+    name, classes = (known.name, len(known.labels)) if known else (kind, 0)
+    console.print(Text(f"{name}, split {split}, {exact(classes)} classes"), highlight=False)
     probed = any(check.probe for check in checks)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     table.add_column("subset")

@@ -1,5 +1,6 @@
 """A labelled dataset from its folder: which it is, which subsets it has, and its videos."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from hybrid_cvar.data import hmdb51, kinetics, something_something, ucf101
 from hybrid_cvar.data.dataset_lines import SUBSETS
 from hybrid_cvar.errors import ConfigError, DatasetError
-from hybrid_cvar.records import VideoDataset
+from hybrid_cvar.records import DRAWN_MARK, VideoDataset
 
 __all__ = ["DATASET_KINDS", "find_kind", "find_subsets", "open_dataset"]
 
@@ -71,7 +72,8 @@ def open_dataset(root: Path, subset: str, *, kind: str = AUTO, split: int = 1) -
         raise ConfigError(f"subset {subset!r}", f"must be one of {', '.join(SUBSETS)}")
     _check_split(split)
     with _readable(root):
-        return _format(root, kind).open(root, subset, split)
+        found = _format(root, kind).open(root, subset, split)
+        return dataclasses.replace(found, is_drawn=(root / DRAWN_MARK).is_file())
 
 
 def find_kind(root: Path) -> str:

@@ -214,7 +214,7 @@ def _evaluation(
         engine=subject.engine,
         provider=subject.provider,
         precision=subject.precision,
-        dataset=dataset.kind,
+        dataset=dataset.name,
         subset=dataset.subset,
         split=dataset.split,
         clips=clips,

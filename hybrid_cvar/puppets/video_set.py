@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.puppets.actions import ACTIONS
+from hybrid_cvar.records import DRAWN_MARK
 
 __all__ = [
     "GENERATOR_VERSION",
@@ -29,7 +30,7 @@ __all__ = [
 
 GENERATOR_VERSION = 1
 """Goes up whenever the same seed gives other videos."""
-SETTINGS = "puppets.json"
+SETTINGS = DRAWN_MARK
 VIDEOS = "videos"
 LISTS = "ucfTrainTestlist"
 TEST_GROUPS = range(1, 8)

@@ -31,7 +31,7 @@ from hybrid_cvar.records.compile_result import (
     ResourceReport,
 )
 from hybrid_cvar.records.conventions import CONVENTIONS
-from hybrid_cvar.records.dataset import LabelledVideo, MissingVideo, VideoDataset
+from hybrid_cvar.records.dataset import DRAWN_MARK, LabelledVideo, MissingVideo, VideoDataset
 from hybrid_cvar.records.latency import Percentiles, clip_percentiles
 from hybrid_cvar.records.model_description import ModelDescription, PartDescription
 from hybrid_cvar.records.paper import PaperTables, PrintedNumber, RecomputedEnergy, Table1Row, Table2Row
@@ -60,6 +60,7 @@ from hybrid_cvar.records.training import ClassScore, EpochRow, Evaluation, Score
 
 __all__ = [
     "CONVENTIONS",
+    "DRAWN_MARK",
     "FULL_MODEL",
     "STAGES",
     "STREAM_CHANNELS",

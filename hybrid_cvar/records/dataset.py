@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["LabelledVideo", "MissingVideo", "VideoDataset"]
+__all__ = ["DRAWN_MARK", "LabelledVideo", "MissingVideo", "VideoDataset"]
+
+DRAWN_MARK = "puppets.json"
+"""The file in a dataset's folder that says that its videos are drawn puppets, and with which settings."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class VideoDataset:
         labels: class names, in the order of the logits.
         videos: those on the disk, in the order of the lists.
         missing: those that are not; counted and listed, never fatal.
+        is_drawn: True if the videos are drawn puppets, laid out as `kind` is.
     """
 
     kind: str
@@ -53,3 +57,9 @@ class VideoDataset:
     labels: tuple[str, ...]
     videos: tuple[LabelledVideo, ...]
     missing: tuple[MissingVideo, ...]
+    is_drawn: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the videos are, in words: `hmdb51`, or `drawn puppets (laid out as ucf101)`."""
+        return f"drawn puppets (laid out as {self.kind})" if self.is_drawn else self.kind

@@ -38,7 +38,7 @@ class TrainingRun:
         recipe: its name.
         model: name of the model config.
         parameters: how many are trained.
-        dataset: kind of dataset.
+        dataset: `VideoDataset.name`.
         labels: class names.
         train_videos, validation_videos: how many were used.
         missing_videos: that the lists name and that could not be used.

@@ -1,5 +1,6 @@
 """The committed results of every suite as one document in Markdown: what was measured, against what, where."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hybrid_cvar.reporting.comparison_output import cell
 from hybrid_cvar.reporting.record_json import read_json
 from hybrid_cvar.reporting.units import percent
 
-__all__ = ["read_results", "results_markdown"]
+__all__ = ["missed_targets", "read_results", "results_markdown"]
 
 REMEDY = "give a folder of files that bench --json wrote"
 
@@ -52,7 +53,7 @@ def results_markdown(
         paper: its tables, shown where a document holds energies to stand beside them. recomputed: its Table 1's.
     """
     rows = [row for document in documents for row in document.rows if row.met is not None]
-    missed = [row for row in rows if row.met is False]
+    missed = missed_targets(documents)
     lines = [
         "# Benchmark results",
         "",
@@ -68,7 +69,7 @@ def results_markdown(
     ]
     if missed:
         lines += [
-            "Missed: " + "; ".join(f"{cell(row.name)}, {_value(row)} (target {_code(row.target)})" for row in missed)
+            "Missed: " + "; ".join(f"{cell(name)}, {_value(row)} (target {_code(row.target)})" for name, row in missed)
         ]
         lines[-1] += ". A missed target is a result, not an error."
         lines.append("")
@@ -89,6 +90,17 @@ def results_markdown(
         "sourced constant.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def missed_targets(documents: Sequence[BenchDocument]) -> tuple[tuple[str, BenchRow], ...]:
+    """(name, row) of every missed target; where several files have the row, its name says which."""
+    times = Counter(row.name for document in documents for row in document.rows)
+    return tuple(
+        (f"{row.name} of {Path(document.source).name}" if times[row.name] > 1 else row.name, row)
+        for document in documents
+        for row in document.rows
+        if row.met is False
+    )
 
 
 def _fitted(rows: Sequence[BenchRow]) -> str:

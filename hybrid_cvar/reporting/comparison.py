@@ -205,6 +205,8 @@ def _evaluation_file(stored: evaluation_report.StoredEvaluation, where: str, lab
             ("provider", evaluation.provider),
             ("precision", evaluation.precision),
             ("energy profile", evaluation.profile),
+            ("clips a video", str(evaluation.clips)),
+            ("dataset", f"{evaluation.dataset}, {evaluation.subset}, split {evaluation.split}"),
         ),
     )
 

@@ -267,6 +267,7 @@ def _resources(resources: ResourceReport, page: TerminalPage) -> None:
     chips = [
         f"{chip.chip} at least {chip.cores_at_least}, "
         + ("no mapping in tiles" if chip.cores_tiled is None else f"{chip.cores_tiled} in tiles")
+        + (f", {counted(len(chip.violations), 'limit')} broken" if chip.violations else "")
         for chip in resources.chips
     ]
     page.put_table(_one_row(page, "; ".join(chips)))

@@ -263,7 +263,7 @@ class _Run:
 
     @property
     def _is_drawn(self) -> bool:
-        return self.recipe.data.puppets is not None
+        return self.recipe.data.puppets is not None or self.dataset.is_drawn
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:

@@ -77,6 +77,11 @@ def test_answers_are_the_runtimes_mean_logits_under_the_models_labels(bundle, da
     assert not was_interrupted(found)
 
 
+def test_drawn_puppets_are_named_as_such(bundle, dataset):
+    found, _ = evaluate(bundle, dataclasses.replace(dataset, is_drawn=True), limit=1, clips=1)
+    assert found.dataset == "drawn puppets (laid out as ucf101)"
+
+
 def test_a_broken_video_is_a_row_of_missing_and_the_rest_go_on(bundle, dataset, broken_video):
     videos = list(dataset.videos)
     videos[1] = LabelledVideo("broken", broken_video, videos[1].label)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from hybrid_cvar.cli.data_puppet import puppet_command
+from hybrid_cvar.data import open_dataset
 from hybrid_cvar.errors import ConfigError, OutputError
 from hybrid_cvar.puppets import ACTIONS, PuppetOptions, make_puppets, making
 from hybrid_cvar.puppets.video_set import plan_videos
@@ -33,6 +35,14 @@ def small_set(tmp_path_factory):
 
 def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_set_is_never_taken_for_ucf101(small_set, tmp_path):
+    for name in ("ucfTrainTestlist", "videos"):
+        shutil.copytree(small_set / name, tmp_path / name)
+    drawn, real = (open_dataset(root, "test") for root in (small_set, tmp_path))
+    assert (drawn.kind, drawn.is_drawn, drawn.name) == ("ucf101", True, "drawn puppets (laid out as ucf101)")
+    assert (real.kind, real.is_drawn, real.name) == ("ucf101", False, "ucf101")
 
 
 def test_layout_is_that_of_ucf101(small_set):

@@ -10,7 +10,7 @@ from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.reporting.bench_document import is_bench, read_bench
 from hybrid_cvar.reporting.bench_page import our_paper_joules, render_bench_html
 from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
-from hybrid_cvar.reporting.bench_results import read_results, results_markdown
+from hybrid_cvar.reporting.bench_results import missed_targets, read_results, results_markdown
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 PAPER = load_paper_tables()
@@ -189,6 +189,18 @@ def test_what_was_made_to_meet_a_target_is_marked(content: dict[str, Any]) -> No
     assert markdown.count("| yes, fitted |") == 1 and markdown.count("| yes |") == len(rows) - 1
     assert f"- `{rows[0]['name']}` was fitted: its width was." in markdown
     assert render_bench_html([document]).count("met, fitted") == 1
+
+
+def test_a_missed_row_of_two_files_is_named_with_its_file(content: dict[str, Any]) -> None:
+    once = [read_bench(content, "results/video.json")]
+    assert [name for name, _ in missed_targets(once)] == ["video.memory"]
+    twice = [*once, read_bench(content, "results/video-amd.json")]
+    assert [name for name, _ in missed_targets(twice)] == [
+        "video.memory of video.json",
+        "video.memory of video-amd.json",
+    ]
+    markdown = results_markdown(twice, command="c")
+    assert "Missed: video.memory of video.json, 400 MiB" in markdown
 
 
 def test_our_energies_name_their_clips(content: dict[str, Any]) -> None:

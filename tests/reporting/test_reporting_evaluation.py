@@ -13,6 +13,7 @@ from rich.console import Console
 from hybrid_cvar.data.metrics import score_answers
 from hybrid_cvar.errors import ConfigError, OutputError
 from hybrid_cvar.records import EpochRow, Evaluation, TrainingRun, VideoAnswer
+from hybrid_cvar.reporting.comparison import compare_files
 from hybrid_cvar.reporting.confusion_picture import write_confusion
 from hybrid_cvar.reporting.evaluation_figures import (
     agreement,
@@ -267,6 +268,18 @@ def test_a_file_that_is_no_report_is_one_error(tmp_path, text):
             load(path)
         with pytest.raises(ConfigError, match="gone"):
             load(tmp_path / "gone.json")
+
+
+def test_a_comparison_tells_of_other_clips_and_other_data(tmp_path):
+    first, second, third = (tmp_path / f"{name}.json" for name in "abc")
+    write_evaluation(make_evaluation(), first, command="c")
+    write_evaluation(make_evaluation(clips=2), second, command="c")
+    write_evaluation(make_evaluation(dataset="hmdb51"), third, command="c")
+    assert [name for name in compare_files([first, second]).notices if "clips" in name] == [
+        "The files differ in clips a video: 8, 2."
+    ]
+    assert any("hmdb51, test, split 1" in notice for notice in compare_files([first, third]).notices)
+    assert not any("differ" in notice for notice in compare_files([first, first]).notices)
 
 
 def test_the_terminal_page_says_all():
