@@ -60,9 +60,9 @@ def test_parity_compares_every_form(results):
     ends = ["40", "24, hard reset, one neuron a channel"]
     names = [name.split(" and ")[0] for name in detail["pairs"]]
     assert names == 2 * forms and all(any(name.endswith(f", {end}") for end in ends) for name in detail["pairs"])
-    # Spikes and membranes of 16 + 16 channels in two streams, 11 steps; both read-outs; 7 counts a layer, and 3 of them
+    # Spikes and membranes of 20 + 16 channels in two streams, 11 steps; both read-outs; 7 counts a layer, and 3 of them
     # step by step.
-    recorded, read_outs, counts = 2 * 4 * 11 * 16 * 40 * 40, 2 * 16 * 40 * 40, 4 * (7 + 3 * 11)
+    recorded, read_outs, counts = 2 * 2 * 11 * (20 + 16) * 40 * 40, 2 * 16 * 40 * 40, 4 * (7 + 3 * 11)
     values = {name.split(" and ")[0]: pair["values"] for name, pair in detail["pairs"].items() if name.endswith("40")}
     assert values["Lava streams"] == recorded + read_outs + counts
     assert values["Lava stock"] == recorded + read_outs
