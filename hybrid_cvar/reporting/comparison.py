@@ -239,7 +239,7 @@ def _change(first: float | None, value: float | None) -> float | None:
         return None
     if first == 0:
         return 0.0 if value == 0 else None
-    change = 100 * (value - first) / abs(first)
+    change = 100 * ((value - first) / abs(first))  # twice as much is 100 exactly
     return change if math.isfinite(change) else None
 
 
