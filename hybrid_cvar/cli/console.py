@@ -2,6 +2,7 @@
 
 import errno
 import signal
+import sys
 from threading import Event
 from types import FrameType
 
@@ -16,6 +17,7 @@ __all__ = ["hear_ctrl_c", "heed_ctrl_c", "one_line_errors", "print_error", "prog
 
 stderr = Console(stderr=True)
 _heard = Event()
+_tell_lost = sys.unraisablehook
 
 
 class one_line_errors:
@@ -42,6 +44,7 @@ def hear_ctrl_c() -> None:
     """From here on Ctrl-C is an exception, so that what runs is ended and what is done is kept."""
     _heard.clear()
     signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _tell_lost_unless_heard
 
 
 def heed_ctrl_c() -> None:
@@ -53,6 +56,12 @@ def heed_ctrl_c() -> None:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     _heard.set()
     raise KeyboardInterrupt
+
+
+def _tell_lost_unless_heard(lost: "sys.UnraisableHookArgs") -> None:
+    """A Ctrl-C whose exception a callback loses is no error to print: `heed_ctrl_c` raises it again."""
+    if not (lost.exc_type is KeyboardInterrupt and _heard.is_set()):
+        _tell_lost(lost)
 
 
 def print_error(message: str) -> None:

@@ -115,3 +115,30 @@ def test_ctrl_c_whose_exception_is_lost_is_heeded_at_the_next_clip(monkeypatch):
         console.heed_ctrl_c()
     console.hear_ctrl_c()
     console.heed_ctrl_c()
+
+
+LOST = """
+import ctypes, os, signal, sys
+from hybrid_cvar.cli import console
+
+@ctypes.CFUNCTYPE(None)
+def callback():
+    if sys.argv[1] == "Ctrl-C":
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+    raise ValueError("an error")
+
+console.hear_ctrl_c()
+callback()
+with console.one_line_errors():
+    console.heed_ctrl_c()
+"""
+
+
+def test_a_ctrl_c_that_a_callback_loses_is_one_line_and_other_errors_are_told():
+    lost, told = (
+        subprocess.run([sys.executable, "-c", LOST, what], capture_output=True, text=True, timeout=60).stderr
+        for what in ("Ctrl-C", "error")
+    )
+    assert lost.splitlines()[0] == "error: interrupted"
+    assert "Traceback" in told and "ValueError: an error" in told
