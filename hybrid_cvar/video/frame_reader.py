@@ -45,6 +45,9 @@ __all__ = ["read_frames"]
 MOST_BYTES_AHEAD = 128 << 20
 """Of decoded frames that wait for their turn, all threads together; longer GOPs are decoded on one thread."""
 
+FRAMES_TOGETHER = 8
+"""Handed from thread to thread at once: to wake one for each frame takes time from both."""
+
 GOPS_THAT_WAIT = 2
 """For a thread to be free, beside those being decoded: GOPs differ in length."""
 
@@ -102,7 +105,7 @@ def _gop_by_gop(
     decoders: SimpleQueue[VideoCodecContext] = SimpleQueue()
     for _ in range(workers):
         decoders.put(vector_decoder(decoder.name, decoder))
-    waiting: deque[Ahead[_Decoded]] = deque()
+    waiting: deque[Ahead[_Batch]] = deque()
     started = 0
 
     def gop_number(pair: _Pair) -> int:
@@ -117,10 +120,10 @@ def _gop_by_gop(
                 head = list(islice(gop, most_frames + 1))
                 can_wait = number > 0 and len(head) <= most_frames
                 if can_wait:
-                    waiting.append(Ahead(_decode_with_one_of(decoders, head), most_bytes, _Decoded.byte_count))
+                    waiting.append(Ahead(_decode_with_one_of(decoders, head, most_bytes), most_bytes, _Batch.weigh))
                     pool.submit(waiting[-1].work)
                 while waiting and (len(waiting) >= gops_ahead or not can_wait):
-                    yield from _converted(waiting[0], first_seconds)
+                    yield from _converted(_one_by_one(waiting[0]), first_seconds)
                     waiting.popleft()
                 if not can_wait:
                     # Too long to wait in memory, or what comes before the first I-frame.
@@ -128,7 +131,7 @@ def _gop_by_gop(
                     frames = decode(vector_decoder(decoder.name, decoder), chain(head, gop))
                     yield from _converted(_with_vectors(frames), first_seconds)
             while waiting:
-                yield from _converted(waiting[0], first_seconds)
+                yield from _converted(_one_by_one(waiting[0]), first_seconds)
                 waiting.popleft()
         finally:
             for ahead in waiting:
@@ -172,24 +175,49 @@ class _Decoded(NamedTuple):
     frame: VideoFrame
     vectors: NDArray[np.void]
 
-    def byte_count(self) -> int:
-        """Bytes of its pixels."""
-        return sum(plane.buffer_size for plane in self.frame.planes)
-
 
 def _with_vectors(frames: Iterable[VideoFrame]) -> Iterator[_Decoded]:
     for frame in frames:
         yield _Decoded(frame, kept_vectors(frame))
 
 
+class _Batch(NamedTuple):
+    """Frames that another thread is handed at once, and the bytes of their pixels."""
+
+    frames: list[_Decoded]
+    byte_count: int
+
+    def weigh(self) -> int:
+        """Bytes."""
+        return self.byte_count
+
+
 def _decode_with_one_of(
-    decoders: "SimpleQueue[VideoCodecContext]", packets: "list[Packet[VideoStream]]"
-) -> Generator[_Decoded, None, None]:
+    decoders: "SimpleQueue[VideoCodecContext]", packets: "list[Packet[VideoStream]]", most_bytes: int
+) -> Generator[_Batch, None, None]:
     decoder = decoders.get()
     try:
-        yield from _with_vectors(_decode_past_damage(decoder, packets))
+        yield from _in_batches(_with_vectors(_decode_past_damage(decoder, packets)), most_bytes // FRAMES_TOGETHER)
     finally:
         decoders.put(decoder)
+
+
+def _in_batches(decoded: Iterable[_Decoded], most_bytes: int) -> Iterator[_Batch]:
+    """Up to FRAMES_TOGETHER at once, and one at least; fewer if they are large."""
+    frames: list[_Decoded] = []
+    byte_count = 0
+    for one in decoded:
+        frames.append(one)
+        byte_count += sum(plane.buffer_size for plane in one.frame.planes)
+        if len(frames) == FRAMES_TOGETHER or byte_count > most_bytes:
+            yield _Batch(frames, byte_count)
+            frames, byte_count = [], 0
+    if frames:
+        yield _Batch(frames, byte_count)
+
+
+def _one_by_one(batches: Iterable[_Batch]) -> Iterator[_Decoded]:
+    return chain.from_iterable(batch.frames for batch in batches)
 
 
 def _decode_past_damage(

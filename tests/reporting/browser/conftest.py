@@ -12,6 +12,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 READY = "html[data-ready]"
 
 
+class FramesStopped(Exception):
+    """Chromium draws this page no more: no animation frame in 10 seconds. It starts again in another process only."""
+
+
 @dataclass
 class Opened:
     """A page in the browser, and what it did that it must not.
@@ -25,14 +29,27 @@ class Opened:
     complaints: list[str] = field(default_factory=list)
 
     def scroll(self) -> None:
-        """From top to bottom, as a reader does, so that every plot comes into view."""
-        self.page.evaluate(
+        """From top to bottom, as a reader does, so that every plot comes into view.
+
+        Raises:
+            FramesStopped: the browser has stopped to draw.
+        """
+        came_to = self.page.evaluate(
             """async () => {
-                const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-                for (let y = 0; y < document.documentElement.scrollHeight; y += 1000) { scrollTo(0, y); await frame(); }
-                scrollTo(0, 0); await frame();
+                const frame = () => new Promise((done, stopped) => {
+                    setTimeout(stopped, 10_000);
+                    requestAnimationFrame(() => requestAnimationFrame(done));
+                });
+                let y = 0;
+                try {
+                    for (; y < document.documentElement.scrollHeight; y += 1000) { scrollTo(0, y); await frame(); }
+                    scrollTo(0, 0); await frame();
+                } catch { return y; }
+                return null;
             }"""
         )
+        if came_to is not None:
+            raise FramesStopped(f"no frame in 10 seconds at {came_to} pixels")
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than its window."""
@@ -59,15 +76,21 @@ class Opened:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
+def playwright() -> Iterator[object]:
     from playwright.sync_api import sync_playwright
 
-    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)))
-    with sync_playwright() as playwright:
-        # Chromium's sandbox does not start for root, as in a container.
-        started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+    with sync_playwright() as started:
         yield started
-        started.close()
+
+
+@pytest.fixture
+def browser(playwright) -> Iterator[object]:
+    """A process for each test: one that has stopped drawing does so for ever."""
+    executable = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)))
+    # Chromium's sandbox does not start for root, as in a container.
+    started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+    yield started
+    started.close()
 
 
 @pytest.fixture
