@@ -1,25 +1,23 @@
 """Decoded frames with the motion vectors they were coded with, of any video; several GOPs at a time.
 
 Frame threads would hand out other frames' vectors. So cores are kept busy in another way: where decoding can start
-afresh, at the GOPs of a stream whose pictures never reach across them, each thread decodes a GOP of its own. Pixels are
-converted as the frames are taken, so that those that wait take half the memory.
+afresh, at the GOPs of a stream whose pictures never reach across them, each thread decodes a GOP of its own. It also
+converts the pixels, which its core's cache still holds: on another core that takes longer than the decoding saves.
 """
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain, groupby, islice
 from queue import SimpleQueue
 from typing import NamedTuple
 
-import numpy as np
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from hybrid_cvar.errors import ConfigError, CorruptVideoError
 from hybrid_cvar.records import CodedFrame
@@ -36,9 +34,9 @@ from hybrid_cvar.video.container import (
     vector_decoder,
 )
 from hybrid_cvar.video.decoding import decode_gop, decode_what_can_be
-from hybrid_cvar.video.gop_builder import rgb_view
 from hybrid_cvar.video.motion_field import kept_vectors
 from hybrid_cvar.video.packet_scan import packet_seconds
+from hybrid_cvar.video.rgb import RgbConverter
 
 __all__ = ["read_frames"]
 
@@ -72,6 +70,7 @@ def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator
     if not isinstance(workers, int) or isinstance(workers, bool) or workers < 1:
         raise ConfigError(f"workers = {workers!r}", "must be a positive whole number")
     found = False
+    frames: Iterator[CodedFrame]
     with open_video(source) as (container, stream):
         packets = read_packets(container, stream)
         first = next(packets, None)
@@ -79,7 +78,7 @@ def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator
         packets = chain([first] if first is not None else [], packets)
         reader = header_reader(stream.codec.canonical_name, stream.codec_context.extradata)
         if reader is None or is_stream(source):
-            frames = _converted(_with_vectors(decode_what_can_be(stream.codec_context, packets)), first_seconds)
+            frames = _converted(decode_what_can_be(stream.codec_context, packets), RgbConverter(), first_seconds)
         else:
             frames = _gop_by_gop(stream.codec_context, packets, reader, workers, first_seconds)
         for frame in frames:
@@ -101,10 +100,11 @@ def _gop_by_gop(
     gops_ahead = workers + GOPS_THAT_WAIT
     most_bytes = MOST_BYTES_AHEAD // gops_ahead
     most_frames = most_bytes // (3 * decoder.width * decoder.height)
-    # A GOP leaves its decoder clean, and its picture buffers are worth keeping.
-    decoders: SimpleQueue[VideoCodecContext] = SimpleQueue()
+    # A GOP leaves its decoder clean, and the memory that it and its converter hold is worth keeping.
+    free: SimpleQueue[_Worker] = SimpleQueue()
     for _ in range(workers):
-        decoders.put(vector_decoder(decoder.name, decoder))
+        free.put(_Worker(vector_decoder(decoder.name, decoder), RgbConverter()))
+    rgb = RgbConverter()
     waiting: deque[Ahead[_Batch]] = deque()
     started = 0
 
@@ -120,18 +120,19 @@ def _gop_by_gop(
                 head = list(islice(gop, most_frames + 1))
                 can_wait = number > 0 and len(head) <= most_frames
                 if can_wait:
-                    waiting.append(Ahead(_decode_with_one_of(decoders, head, most_bytes), most_bytes, _Batch.weigh))
+                    batches = _in_batches(_decode_with_one_of(free, head, first_seconds), most_bytes // FRAMES_TOGETHER)
+                    waiting.append(Ahead(batches, most_bytes, _Batch.weigh))
                     pool.submit(waiting[-1].work)
                 while waiting and (len(waiting) >= gops_ahead or not can_wait):
-                    yield from _converted(_one_by_one(waiting[0]), first_seconds)
+                    yield from _one_by_one(waiting[0])
                     waiting.popleft()
                 if not can_wait:
                     # Too long to wait in memory, or what comes before the first I-frame.
                     decode = decode_what_can_be if number == 0 else _decode_past_damage
                     frames = decode(vector_decoder(decoder.name, decoder), chain(head, gop))
-                    yield from _converted(_with_vectors(frames), first_seconds)
+                    yield from _converted(frames, rgb, first_seconds)
             while waiting:
-                yield from _converted(_one_by_one(waiting[0]), first_seconds)
+                yield from _one_by_one(waiting[0])
                 waiting.popleft()
         finally:
             for ahead in waiting:
@@ -169,22 +170,10 @@ def _starts_apart(pair: _Pair, reader: HeaderReader, codec: str) -> bool:
     return next_picture is None or next_picture.type != CodedType.BIDIRECTIONAL
 
 
-class _Decoded(NamedTuple):
-    """A frame as FFmpeg gives it, and its vectors."""
-
-    frame: VideoFrame
-    vectors: NDArray[np.void]
-
-
-def _with_vectors(frames: Iterable[VideoFrame]) -> Iterator[_Decoded]:
-    for frame in frames:
-        yield _Decoded(frame, kept_vectors(frame))
-
-
 class _Batch(NamedTuple):
     """Frames that another thread is handed at once, and the bytes of their pixels."""
 
-    frames: list[_Decoded]
+    frames: list[CodedFrame]
     byte_count: int
 
     def weigh(self) -> int:
@@ -192,31 +181,39 @@ class _Batch(NamedTuple):
         return self.byte_count
 
 
+class _Worker(NamedTuple):
+    """What a thread decodes with."""
+
+    decoder: VideoCodecContext
+    rgb: RgbConverter
+
+
 def _decode_with_one_of(
-    decoders: "SimpleQueue[VideoCodecContext]", packets: "list[Packet[VideoStream]]", most_bytes: int
-) -> Generator[_Batch, None, None]:
-    decoder = decoders.get()
+    free: "SimpleQueue[_Worker]", packets: "list[Packet[VideoStream]]", first_seconds: float
+) -> Generator[CodedFrame, None, None]:
+    worker = free.get()
     try:
-        yield from _in_batches(_with_vectors(_decode_past_damage(decoder, packets)), most_bytes // FRAMES_TOGETHER)
+        yield from _converted(_decode_past_damage(worker.decoder, packets), worker.rgb, first_seconds)
     finally:
-        decoders.put(decoder)
+        free.put(worker)
 
 
-def _in_batches(decoded: Iterable[_Decoded], most_bytes: int) -> Iterator[_Batch]:
-    """Up to FRAMES_TOGETHER at once, and one at least; fewer if they are large."""
-    frames: list[_Decoded] = []
+def _in_batches(frames: Generator[CodedFrame, None, None], most_bytes: int) -> Generator[_Batch, None, None]:
+    """Up to FRAMES_TOGETHER at once, and one at least; fewer if they are large. Closes `frames`."""
+    some: list[CodedFrame] = []
     byte_count = 0
-    for one in decoded:
-        frames.append(one)
-        byte_count += sum(plane.buffer_size for plane in one.frame.planes)
-        if len(frames) == FRAMES_TOGETHER or byte_count > most_bytes:
-            yield _Batch(frames, byte_count)
-            frames, byte_count = [], 0
-    if frames:
-        yield _Batch(frames, byte_count)
+    with closing(frames):
+        for frame in frames:
+            some.append(frame)
+            byte_count += frame.picture.nbytes
+            if len(some) == FRAMES_TOGETHER or byte_count > most_bytes:
+                yield _Batch(some, byte_count)
+                some, byte_count = [], 0
+        if some:
+            yield _Batch(some, byte_count)
 
 
-def _one_by_one(batches: Iterable[_Batch]) -> Iterator[_Decoded]:
+def _one_by_one(batches: Iterable[_Batch]) -> Iterator[CodedFrame]:
     return chain.from_iterable(batch.frames for batch in batches)
 
 
@@ -226,14 +223,16 @@ def _decode_past_damage(
     return decode_gop(decoder, packets, past_damage=True)
 
 
-def _converted(decoded: Iterable[_Decoded], first_seconds: float) -> Iterator[CodedFrame]:
+def _converted(
+    frames: Iterable[VideoFrame], rgb: RgbConverter, first_seconds: float
+) -> Generator[CodedFrame, None, None]:
     """Frames whose pixels can be converted, in our form."""
-    reformatter = VideoReformatter()
-    for frame, vectors in decoded:
+    for frame in frames:
         if not fits_limits(frame.width, frame.height):
             continue
+        vectors = kept_vectors(frame)
         try:
-            picture = rgb_view(frame, reformatter)
+            picture = rgb.view(frame)
         except (FFmpegError, ValueError):
             continue
         seconds = frame.time - first_seconds if frame.time is not None else 0.0
