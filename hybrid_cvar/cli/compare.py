@@ -110,8 +110,9 @@ def _print_rows(rows: "Sequence[BenchRow]", console: Console, title: str) -> Non
 def _draw_results(folder: Path, report: Path | None, markdown: Path | None, command: str) -> None:
     from hybrid_cvar.atomic_file import write_atomically
     from hybrid_cvar.energy import load_paper_tables, recompute_energy
+    from hybrid_cvar.reporting.bench_document import missed_targets
     from hybrid_cvar.reporting.bench_page import write_bench_html
-    from hybrid_cvar.reporting.bench_results import missed_targets, read_results, results_markdown
+    from hybrid_cvar.reporting.bench_results import read_results, results_markdown
 
     documents = read_results(folder)
     paper = load_paper_tables()

@@ -104,6 +104,11 @@ class Bundle:
     precision: str
     manifest: dict[str, Any]
 
+    @property
+    def sha256(self) -> str:
+        """Of the manifest, which has those of the files; empty for a bundle that was made in memory."""
+        return str(self.manifest.get("manifest_sha256", ""))
+
 
 def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""

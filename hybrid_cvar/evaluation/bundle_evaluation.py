@@ -59,7 +59,7 @@ def evaluate_bundle(
     subject = Subject(
         model=bundle.name,
         source="bundle",
-        sha256=str(bundle.manifest["manifest_sha256"]),
+        sha256=bundle.sha256,
         engine=engine,
         provider=settings.provider,
         precision=bundle.precision,

@@ -230,6 +230,7 @@ class Trace:
         view: a clip to draw; None where none was kept.
         first_prediction_clips: clips whose logits came with the first one's: of a stream 1, of a file the ANN
             partition's first batch.
+        bundle_sha256: of the bundle's manifest; empty if it was made in memory.
     """
 
     video: VideoInfo
@@ -250,6 +251,7 @@ class Trace:
     overlapped: bool = False
     view: ClipView | None = None
     first_prediction_clips: int = 1
+    bundle_sha256: str = ""
 
     @property
     def clips(self) -> int:

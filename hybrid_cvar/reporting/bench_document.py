@@ -5,7 +5,8 @@ The schema is `hybrid_cvar.benchmark.results`'; files of before "schema" was wri
 
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = [
     "BenchRow",
     "is_bench",
     "machine_facts",
+    "missed_targets",
     "read_bench",
 ]
 
@@ -83,6 +85,15 @@ class BenchRow:
     def is_fitted(self) -> bool:
         """Whether the thing measured was made to meet the target; the fact `what_was_fitted` says how."""
         return any(name == "what_was_fitted" for name, _ in self.facts)
+
+    @property
+    def machine_limit(self) -> float | None:
+        """The most that the machine would have allowed, in `unit`; None where that was not measured."""
+        text = next((value for name, value in self.facts if name == "machine_limit"), "")
+        try:
+            return float(text)
+        except ValueError:
+            return None
 
     @property
     def suite(self) -> str:
@@ -152,6 +163,17 @@ class BenchDocument:
     command: str
     created: str
     version: str
+
+
+def missed_targets(documents: Sequence[BenchDocument]) -> tuple[tuple[str, BenchRow], ...]:
+    """(name, row) of every missed target; where several files have the row, its name says which."""
+    times = Counter(row.name for document in documents for row in document.rows)
+    return tuple(
+        (f"{row.name} of {PurePath(document.source).name}" if times[row.name] > 1 else row.name, row)
+        for document in documents
+        for row in document.rows
+        if row.met is False
+    )
 
 
 def is_bench(content: object) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hybrid_cvar.atomic_file import write_atomically
 from hybrid_cvar.records import PaperTables, RecomputedEnergy
 from hybrid_cvar.reporting.accuracy_plot import accuracy_plot, circle_sizes, method_name
-from hybrid_cvar.reporting.bench_document import BenchDocument, BenchMachineFacts, BenchRow, read_bench
+from hybrid_cvar.reporting.bench_document import BenchDocument, BenchMachineFacts, BenchRow, missed_targets, read_bench
 from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
 from hybrid_cvar.reporting.page import render_page
 from hybrid_cvar.reporting.plots import Plot
@@ -90,7 +90,7 @@ def render_bench_html(
         machines=same_machines(documents),
         rows=rows,
         with_target=[row for row in rows if row.met is not None],
-        missed=[row for row in rows if row.met is False],
+        missed=missed_targets(documents),
         command=command,
         machine=None,
         paper=shown_paper,

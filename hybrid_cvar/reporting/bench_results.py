@@ -1,19 +1,18 @@
 """The committed results of every suite as one document in Markdown: what was measured, against what, where."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import PaperTables, PrintedNumber, RecomputedEnergy
 from hybrid_cvar.reporting.accuracy_plot import method_name
-from hybrid_cvar.reporting.bench_document import BenchDocument, BenchRow, is_bench, read_bench
+from hybrid_cvar.reporting.bench_document import BenchDocument, BenchRow, is_bench, missed_targets, read_bench
 from hybrid_cvar.reporting.bench_page import our_paper_joules, same_machines
 from hybrid_cvar.reporting.comparison_output import cell
 from hybrid_cvar.reporting.record_json import read_json
 from hybrid_cvar.reporting.units import percent
 
-__all__ = ["missed_targets", "read_results", "results_markdown"]
+__all__ = ["read_results", "results_markdown"]
 
 REMEDY = "give a folder of files that bench --json wrote"
 
@@ -69,7 +68,10 @@ def results_markdown(
     ]
     if missed:
         lines += [
-            "Missed: " + "; ".join(f"{cell(name)}, {_value(row)} (target {_code(row.target)})" for name, row in missed)
+            "Missed: "
+            + "; ".join(
+                f"{cell(name)}, {_value(row)} (target {_code(row.target)}{_limit(row)})" for name, row in missed
+            )
         ]
         lines[-1] += ". A missed target is a result, not an error."
         lines.append("")
@@ -92,15 +94,8 @@ def results_markdown(
     return "\n".join(lines) + "\n"
 
 
-def missed_targets(documents: Sequence[BenchDocument]) -> tuple[tuple[str, BenchRow], ...]:
-    """(name, row) of every missed target; where several files have the row, its name says which."""
-    times = Counter(row.name for document in documents for row in document.rows)
-    return tuple(
-        (f"{row.name} of {Path(document.source).name}" if times[row.name] > 1 else row.name, row)
-        for document in documents
-        for row in document.rows
-        if row.met is False
-    )
+def _limit(row: BenchRow) -> str:
+    return "" if row.machine_limit is None else f"; the machine allows {row.machine_limit:.4g}"
 
 
 def _fitted(rows: Sequence[BenchRow]) -> str:

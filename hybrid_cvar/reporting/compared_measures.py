@@ -97,6 +97,7 @@ def run_settings(run: dict[str, Any]) -> Answers:
     """(what, its values over the videos) of what decides a run's numbers."""
     fields = (
         ("model", ("model", "name")),
+        ("bundle's SHA-256", ("model", "sha256")),
         ("engine", ("model", "engine")),
         ("provider", ("model", "provider")),
         ("precision", ("model", "precision")),

@@ -2,7 +2,7 @@
 
     {
       "schema": "hybrid-cvar/run",
-      "schema_version": 4,
+      "schema_version": 5,
       "hybrid_cvar_version": "0.1.0",
       "created": "2026-01-31T12:00:00+00:00",               ISO 8601, UTC
       "command": "hybrid-cvar run ..." or null,
@@ -18,7 +18,7 @@
                   "sample_aspect_ratio", "rotation_degrees", "interlaced", "frames", "frames_missing",
                   "structure": {"gops", "shortest", "longest", "median", "i_frames", "p_frames", "b_frames",
                                 "reference_frames", "native_clips"} or null},
-        "model": {"name", "trained", "engine", "provider", "precision", "labels": [...]},
+        "model": {"name", "sha256", "trained", "engine", "provider", "precision", "labels": [...]},
         "notices": ["...", ...],
         "predictions": {"provenance": "measured", "top": [{"label", "probability"}, ...],
                         "logits": [...]},                    mean over clips, in the order of "labels"
@@ -82,23 +82,24 @@
                 "not_comparable"} or null                    where videos ran: why "this_run" is empty
     }
 
-Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's
-"provenance" holds for every number in it, but for "reading" and the "count" of an energy term, which have their own.
-"spikes_sent" leaves out the last layer of a stream, whose membrane is read instead. "dense" takes a batch of clips at
-once: its time, and opening the file, are shared out evenly among them, as the "note" of "time" says. Frame rate and
-duration are 0 where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime) the
-ANN partition, in "precision". "parity" and "resources" are what the bundle says of its compile; "rows" are empty and
-"resources" null where it says nothing. "paper" holds the tables that the run's energy stands beside, whatever its
-model's size; "printed" numbers are the paper's own. "modality": RD, CD and OF are raw domain, compressed domain and
-optical flow. "reference" is the number in the paper's bibliography, 0 for its own models. "explained" is the largest
-"relative_error" that the rounding of what is printed can make, "closes" whether that is enough, "needed_tflops" what
-the printed energy would need. Pictures are in the HTML report alone.
+Counts, energy and seconds are for the video, over all its clips, unless the name says otherwise. A block's "provenance"
+holds for every number in it, but for "reading" and the "count" of an energy term, which have their own. "spikes_sent"
+leaves out the last layer of a stream, whose membrane is read instead. "dense" takes a batch of clips at once: its time,
+and opening the file, are shared out evenly among them, as the "note" of "time" says. Frame rate and duration are 0
+where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime) the ANN partition, in
+"precision"; "sha256" is of the bundle's manifest, empty for one made in memory. "parity" and "resources" are what the
+bundle says of its compile; "rows" are empty and "resources" null where it says nothing. "paper" holds the tables that
+the run's energy stands beside, whatever its model's size; "printed" numbers are the paper's own. "modality": RD, CD and
+OF are raw domain, compressed domain and optical flow. "reference" is the number in the paper's bibliography, 0 for its
+own models. "explained" is the largest "relative_error" that the rounding of what is printed can make, "closes" whether
+that is enough, "needed_tflops" what the printed energy would need. Pictures are in the HTML report alone.
 
 "schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new. 3:
 "seconds_per_clip" and "videos_per_second" of "time" are of the wall clock, no longer of the stages' sum;
 "conventions", "spread", "reading", "chip_latency", "parity", "resources", the counts with stored zeros, at rest and by
 step, "spikes_sent", the percentiles, "wall_seconds", "overlapped", "first_prediction_seconds" and its clips,
-"constants", "description" and "strict" are new. 4: "paper" is new. Files of another version are refused.
+"constants", "description" and "strict" are new. 4: "paper" is new. 5: the model's "sha256" is new. Files
+of another version are refused.
 """
 
 import json
@@ -150,7 +151,7 @@ __all__ = [
 ]
 
 SCHEMA = "hybrid-cvar/run"
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 REMEDY = "make it with hybrid-cvar run VIDEO --json FILE"
 
 
@@ -257,6 +258,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "video": {"provenance": Provenance.MEASURED.value, **asdict(trace.video)},
         "model": {
             "name": trace.model,
+            "sha256": trace.bundle_sha256,
             "trained": bool(trace.trained),
             "engine": trace.engine,
             "provider": trace.provider,

@@ -162,6 +162,7 @@ class HybridRuntime:
             overlapped=overlap,
             view=built.view,
             first_prediction_clips=built.first_clips,
+            bundle_sha256=self._bundle.sha256,
         )
 
 

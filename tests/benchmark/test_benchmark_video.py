@@ -88,6 +88,19 @@ def test_a_speed_is_the_ratio_of_its_medians_and_the_lower_of_two_files(results,
     assert result.detail["met"] == (result.value >= float(result.detail["target"].split()[1]))
 
 
+def test_the_machines_limit_is_every_core_decoding(results):
+    if "video.vectors_over_mvextractor_fps" not in results:
+        pytest.skip("motion-vector-extractor is missing")
+    detail = results["video.vectors_over_mvextractor_fps"].detail
+    for entry in detail["files"].values():
+        frames = entry["frames"] * len(os.sched_getaffinity(0))
+        assert entry["limit_fps"] == pytest.approx(frames / entry["limit_seconds"][0])
+        assert entry["limit_ratio"] == pytest.approx(entry["limit_fps"] / entry["other_median_fps"])
+        assert entry["part_of_limit"] == pytest.approx(entry["ratio"] / entry["limit_ratio"])
+    worst = min(detail["files"].values(), key=lambda entry: entry["ratio"])
+    assert detail["machine_limit"] == worst["limit_ratio"] and "every core" in detail["machine_limit_is"]
+
+
 def test_a_speedup_is_full_over_sampled(results):
     result = results["video.sampled_over_full_speedup"]
     for entry in result.detail["files"].values():

@@ -190,6 +190,7 @@ def make_trace() -> Callable[..., Trace]:
                 structure=GopStructure(12, 18, 42, 30.5, 12, 120, 240, 2, 0),
             ),
             model="hybrid-small",
+            bundle_sha256="5d" * 32,
             trained=True,
             engine="lava",
             provider="cpu",

@@ -7,10 +7,10 @@ import pytest
 
 from hybrid_cvar.energy import load_paper_tables, recompute_energy
 from hybrid_cvar.errors import ConfigError
-from hybrid_cvar.reporting.bench_document import is_bench, read_bench
+from hybrid_cvar.reporting.bench_document import is_bench, missed_targets, read_bench
 from hybrid_cvar.reporting.bench_page import our_paper_joules, render_bench_html
 from hybrid_cvar.reporting.bench_plots import rounds_plot, targets_plot
-from hybrid_cvar.reporting.bench_results import missed_targets, read_results, results_markdown
+from hybrid_cvar.reporting.bench_results import read_results, results_markdown
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 PAPER = load_paper_tables()
@@ -201,6 +201,16 @@ def test_a_missed_row_of_two_files_is_named_with_its_file(content: dict[str, Any
     ]
     markdown = results_markdown(twice, command="c")
     assert "Missed: video.memory of video.json, 400 MiB" in markdown
+    assert "video.memory of video-amd.json" in render_bench_html(twice)
+
+
+@pytest.mark.parametrize(("limit", "said"), [(350.25, "; the machine allows 350.2)"), ("much", ")"), (None, ")")])
+def test_a_missed_row_says_what_the_machine_allows(content: dict[str, Any], limit: Any, said: str) -> None:
+    (memory,) = (row for row in content["results"] if row["name"] == "video.memory")
+    memory["detail"]["machine_limit"] = limit
+    documents = [read_bench(content, "video.json")]
+    assert f"Missed: video.memory, 400 MiB (target `< 300`{said}" in results_markdown(documents, command="c")
+    assert f"(target &lt; 300{said}" in render_bench_html(documents)
 
 
 def test_our_energies_name_their_clips(content: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ def test_the_file_holds_the_run(tmp_path: Path, make_report: MakeReport) -> None
     path = tmp_path / "run.json"
     write_json(reports, failures, path, command="hybrid-cvar run a b c")
     run = json.loads(path.read_text(encoding="utf-8"))
-    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 4, __version__)
+    assert (run["schema"], run["schema_version"], run["hybrid_cvar_version"]) == ("hybrid-cvar/run", 5, __version__)
     offset = datetime.fromisoformat(run["created"]).utcoffset()
     assert offset is not None and offset.total_seconds() == 0
     assert run["command"] == "hybrid-cvar run a b c"
@@ -113,6 +113,7 @@ def test_a_number_that_is_not_finite_is_refused(tmp_path: Path, make_report: Mak
 def test_the_model_names_who_ran_it(make_report: MakeReport) -> None:
     model = report_to_dict(make_report(provider="openvino", precision="bf16"))["model"]
     assert (model["engine"], model["provider"], model["precision"]) == ("lava", "openvino", "bf16")
+    assert model["sha256"] == "5d" * 32
 
 
 def test_no_time_recorded(make_report: MakeReport) -> None:
@@ -157,8 +158,8 @@ def test_a_file_is_read_back(tmp_path: Path, make_report: MakeReport) -> None:
         ("{", "no JSON"),
         ("[]", "schema 'list'"),
         ('{"schema": "hybrid-cvar/evaluation"}', "must be 'hybrid-cvar/run'"),
-        ('{"schema": "hybrid-cvar/run", "schema_version": 3}', "version 3; this release reads version 4"),
-        ('{"schema": "hybrid-cvar/run", "schema_version": 4, "videos": [1]}', "videos are no list of objects"),
+        ('{"schema": "hybrid-cvar/run", "schema_version": 4}', "version 4; this release reads version 5"),
+        ('{"schema": "hybrid-cvar/run", "schema_version": 5, "videos": [1]}', "videos are no list of objects"),
         (None, "No such file"),
     ],
 )

@@ -1,5 +1,6 @@
 """Counts of a run are those of the run."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -108,8 +109,9 @@ def test_synaptic_operations_equal_a_plain_count_in_torch(bundle, trace):
     assert {layer.name: layer.synaptic_operations for layer in trace.spiking} == totals
 
 
-def test_a_trace_names_who_ran_what(trace):
+def test_a_trace_names_who_ran_what(trace, bundle):
     assert (trace.engine, trace.provider, trace.precision) == ("native", "cpu", "fp32")
+    assert trace.bundle_sha256 == json.loads((bundle.path / "manifest.json").read_text())["manifest_sha256"]
 
 
 @pytest.mark.needs_openvino

@@ -90,7 +90,8 @@ def test_accumulation_is_its_own_time(sample, monkeypatch):
     read()  # compiles
     accumulate, whole = read()
     assert 0 < accumulate < whole
-    monkeypatch.setattr(gop_builder, "frame_rgb", slowed(gop_builder.frame_rgb, 0.01))  # 24 times
+    slow_array = slowed(gop_builder.RgbConverter.array, 0.01)  # 24 times
+    monkeypatch.setattr(gop_builder.RgbConverter, "array", slow_array)
     decoding, slow_decoding = read()
     assert slow_decoding - decoding > 0.24
     monkeypatch.undo()
