@@ -46,9 +46,6 @@ MOST_BYTES_AHEAD = 128 << 20
 FRAMES_TOGETHER = 8
 """Handed from thread to thread at once: to wake one for each frame takes time from both."""
 
-FEWEST_FRAMES = 24
-"""That a thread decodes apart, where memory allows: of shorter GOPs, several."""
-
 GOPS_THAT_WAIT = 2
 """For a thread to be free, beside those being decoded: GOPs differ in length."""
 
@@ -109,11 +106,16 @@ def _gop_by_gop(
         free.put(_Worker(vector_decoder(decoder.name, decoder), RgbConverter()))
     rgb = RgbConverter()
     waiting: deque[Ahead[_Batch]] = deque()
-    part = _PartNumber(reader, decoder.name, min(FEWEST_FRAMES, most_frames // 2))
+    started = 0
+
+    def gop_number(pair: _Pair) -> int:
+        nonlocal started
+        started += _starts_apart(pair, reader, decoder.name)
+        return started
 
     with ThreadPoolExecutor(workers, "read_frames") as pool:
         try:
-            for number, pairs in groupby(_with_followers(packets), part):
+            for number, pairs in groupby(_with_followers(packets), gop_number):
                 gop = (pair.packet for pair in pairs)
                 head = list(islice(gop, most_frames + 1))
                 can_wait = number > 0 and len(head) <= most_frames
@@ -151,28 +153,6 @@ def _with_followers(packets: "Iterator[Packet[VideoStream]]") -> Iterator[_Pair]
         follower = next(packets, None)
         yield _Pair(packet, follower)
         packet = follower
-
-
-class _PartNumber:
-    """Numbers the parts that are decoded apart, one or more whole GOPs each; 0 is what comes before the first I-frame.
-
-    To push a part's last frame out of its decoder with its vectors, an I-frame is decoded once more; of GOPs of 12
-    frames that would be every 13th.
-    """
-
-    def __init__(self, reader: HeaderReader, codec: str, fewest_frames: int) -> None:
-        self._reader = reader
-        self._codec = codec
-        self._fewest_frames = fewest_frames
-        self._number = self._frames = 0
-
-    def __call__(self, pair: _Pair) -> int:
-        can_end = self._number == 0 or self._frames >= self._fewest_frames
-        if can_end and _starts_apart(pair, self._reader, self._codec):
-            self._number += 1
-            self._frames = 0
-        self._frames += 1
-        return self._number
 
 
 def _starts_apart(pair: _Pair, reader: HeaderReader, codec: str) -> bool:

@@ -82,34 +82,6 @@ def test_gops_too_long_to_wait_are_read_as_they_come(dancer, bikes, monkeypatch)
     assert decoded == [30, 8]
 
 
-@pytest.mark.parametrize(
-    ("fewest", "together", "most", "parts"),
-    [
-        (1, 8, 64, [12] * 8),
-        (24, 8, 64, [24] * 4),
-        (25, 1, 64, [36, 36, 24]),
-        (24, 100, 12, [12] * 8),
-        (24, 8, 20, [12] * 8),
-        (24, 8, 24, [12] * 8),
-        (24, 8, 26, [24] * 4),
-    ],
-)
-def test_short_gops_are_decoded_together(sample, monkeypatch, fewest, together, most, parts):
-    """96 frames in GOPs of 12: no part has more frames than may wait, and the frames do not depend on the parts."""
-    monkeypatch.setattr(frame_reader, "FEWEST_FRAMES", fewest)
-    monkeypatch.setattr(frame_reader, "FRAMES_TOGETHER", together)
-    with av.open(sample) as container:
-        stream = container.streams.video[0]
-        monkeypatch.setattr(frame_reader, "MOST_BYTES_AHEAD", 4 * most * 3 * stream.width * stream.height)
-    decoded = []
-    plain_apart = frame_reader._decode_with_one_of
-    monkeypatch.setattr(
-        frame_reader, "_decode_with_one_of", lambda *given: decoded.append(len(given[1])) or plain_apart(*given)
-    )
-    assert_equal(sample, workers=2)
-    assert decoded == parts
-
-
 def test_times_and_types(bikes):
     frames = list(read_frames(bikes))
     assert [frame.pts_seconds for frame in frames] == pytest.approx(np.arange(250) / 25)
