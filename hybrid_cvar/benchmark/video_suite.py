@@ -34,7 +34,7 @@ STEP_BYTES_PER_PIXEL = 24
 """What accumulation has to move for a pixel of a P-frame: the vector field and the motion before it (4 bytes each),
 frame and I-frame (3 each) are read; motion (4) and residual (6) are written."""
 
-LIMIT_IS = "the ratio if every core did nothing but decode a video of its own, to RGB and vectors"
+LIMIT_IS = "the ratio of every core decoding a video of its own, to RGB and vectors, and nothing else"
 
 INSTALL_OTHER_READER = "pip install --no-deps 'motion-vector-extractor>=2.0'"
 
@@ -91,7 +91,7 @@ def _read_with_vectors(path: Path) -> int:
 
 
 def _decode_on_every_core(path: Path) -> int:
-    """Frames of as many plain readings, to RGB and vectors, as there are cores: all that the machine can do."""
+    """Frames of as many plain readings, to RGB and vectors, as there are cores."""
     cores = usable_cores()
     with ThreadPoolExecutor(cores) as pool:
         return sum(pool.map(_decode_with_vectors, [path] * cores))
@@ -162,7 +162,7 @@ def _speed_ratio(
 ) -> BenchResult:
     """The lower of both files' ratios of frames a second; frames counted are those that each delivers.
 
-    With `limit`, a way to get frames that nothing on this machine beats, the detail says the ratio that it has.
+    With `limit`, a way to keep every core at nothing but the work itself, the detail says the ratio that it has.
     """
     ways = {"seconds": ours, "other_seconds": other, **({"limit_seconds": limit} if limit else {})}
     files: dict[str, dict[str, Any]] = {}

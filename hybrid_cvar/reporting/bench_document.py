@@ -88,12 +88,13 @@ class BenchRow:
 
     @property
     def machine_limit(self) -> float | None:
-        """The most that the machine would have allowed, in `unit`; None where that was not measured."""
+        """The value, in `unit`, that its cores reached with nothing else to do; None where that was not measured."""
         text = next((value for name, value in self.facts if name == "machine_limit"), "")
         try:
-            return float(text)
+            limit = float(text)
         except ValueError:
             return None
+        return limit if math.isfinite(limit) else None
 
     @property
     def suite(self) -> str:

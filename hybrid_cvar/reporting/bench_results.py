@@ -95,7 +95,7 @@ def results_markdown(
 
 
 def _limit(row: BenchRow) -> str:
-    return "" if row.machine_limit is None else f"; the machine allows {row.machine_limit:.4g}"
+    return "" if row.machine_limit is None else f"; cores that did nothing else reached {row.machine_limit:.4g}"
 
 
 def _fitted(rows: Sequence[BenchRow]) -> str:

@@ -87,12 +87,13 @@ holds for every number in it, but for "reading" and the "count" of an energy ter
 leaves out the last layer of a stream, whose membrane is read instead. "dense" takes a batch of clips at once: its time,
 and opening the file, are shared out evenly among them, as the "note" of "time" says. Frame rate and duration are 0
 where the container does not say. "engine" ran the spiking partition, "provider" (of ONNX Runtime) the ANN partition, in
-"precision"; "sha256" is of the bundle's manifest, empty for one made in memory. "parity" and "resources" are what the
-bundle says of its compile; "rows" are empty and "resources" null where it says nothing. "paper" holds the tables that
-the run's energy stands beside, whatever its model's size; "printed" numbers are the paper's own. "modality": RD, CD and
-OF are raw domain, compressed domain and optical flow. "reference" is the number in the paper's bibliography, 0 for its
-own models. "explained" is the largest "relative_error" that the rounding of what is printed can make, "closes" whether
-that is enough, "needed_tflops" what the printed energy would need. Pictures are in the HTML report alone.
+"precision"; "sha256" is the manifest's "manifest_sha256", empty for one made in memory. "parity" and "resources" are
+what the bundle says of its compile; "rows" are empty and "resources" null where it says nothing. "paper" holds the
+tables that the run's energy stands beside, whatever its model's size; "printed" numbers are the paper's own.
+"modality": RD, CD and OF are raw domain, compressed domain and optical flow. "reference" is the number in the paper's
+bibliography, 0 for its own models. "explained" is the largest "relative_error" that the rounding of what is printed can
+make, "closes" whether that is enough, "needed_tflops" what the printed energy would need. Pictures are in the HTML
+report alone.
 
 "schema_version" rises with every change of the names or of what they mean. 2: "provider" and "precision" are new. 3:
 "seconds_per_clip" and "videos_per_second" of "time" are of the wall clock, no longer of the stages' sum;

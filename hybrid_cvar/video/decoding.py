@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterable, Iterator
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
-from av.video.frame import PictureType, VideoFrame
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hybrid_cvar.video.read_meter import ReadMeter
@@ -75,14 +75,15 @@ def _held_back(
     if decoder.name in KEEPS_VECTORS_AT_THE_END:
         yield from _flushed(decoder, iframe, meter)
         return
+    if not decoder.has_b_frames:
+        # It gives each picture out at once: what is missing cannot be decoded.
+        return
     frames = decoder.decode(iframe)
     missing = sent - received
     if meter is not None:
         # The I-frame is decoded as well, and stays inside unless more came out than were missing.
         meter.add_frames(len(frames) + (len(frames) <= missing))
-    for frame in frames[:missing]:
-        if frame.pict_type != PictureType.I or sent == 1:
-            yield frame
+    yield from frames[:missing]
 
 
 def decode_what_can_be(

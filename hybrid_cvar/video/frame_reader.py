@@ -59,8 +59,9 @@ def read_frames(source: VideoSource, *, workers: int | None = None) -> Generator
 
     Yields:
         Frames in order of presentation, as they are coded (rotation metadata is not applied); those that are damaged
-        beyond decoding are left out. A few GOPs are in memory at a time, 128 MB at most. FFmpeg gives out the very last
-        frame of a stream, or of MPEG-4 and MPEG-2 with B-frames, without its vectors; anywhere else it has them.
+        beyond decoding are left out. Those that wait for their turn take 128 MB at most; the memory of those that you
+        have let go is used again, and given back when the reading ends. The very last frame of a pipe or an open file
+        may come without its vectors; anywhere else every frame has them.
 
     Raises:
         UnsupportedVideoError, CorruptVideoError: it cannot be opened, or no frame can be decoded.
@@ -171,7 +172,7 @@ def _starts_apart(pair: _Pair, reader: HeaderReader, codec: str) -> bool:
 
 
 class _Batch(NamedTuple):
-    """Frames that another thread is handed at once, and the bytes of their pixels."""
+    """Frames that another thread is handed at once, and the bytes of their pixels and vectors."""
 
     frames: list[CodedFrame]
     byte_count: int
@@ -205,7 +206,7 @@ def _in_batches(frames: Generator[CodedFrame, None, None], most_bytes: int) -> G
     with closing(frames):
         for frame in frames:
             some.append(frame)
-            byte_count += frame.picture.nbytes
+            byte_count += frame.picture.nbytes + frame.vectors.nbytes
             if len(some) == FRAMES_TOGETHER or byte_count > most_bytes:
                 yield _Batch(some, byte_count)
                 some, byte_count = [], 0

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
+from numpy.typing import NDArray
 
+from hybrid_cvar.errors import UnsupportedVideoError
 from hybrid_cvar.records import Gop
 from hybrid_cvar.video.accumulation import Accumulator
 from hybrid_cvar.video.container import fits_limits
@@ -85,6 +88,9 @@ class GopBuilder:
         Yields:
             The wanted pieces. The first begins with an I-frame, each later one with a decoded P-frame in its place.
             An incomplete last one is left out, and so is everything from a frame of another size on.
+
+        Raises:
+            UnsupportedVideoError: as `build`.
         """
         length = self._timesteps + 1
         for number, is_wanted in enumerate(wanted):
@@ -112,13 +118,16 @@ class GopBuilder:
 
         Returns:
             The Gop; None if frames are missing, change their size, or are too large.
+
+        Raises:
+            UnsupportedVideoError: FFmpeg does not convert their colours.
         """
         width, height = anchor.width, anchor.height
         pixels = width * height
         if not fits_limits(width, height) or pixels * self._timesteps * BYTES_PER_PIXEL_AND_STEP > self._most_bytes:
             return None
         orientation = frame_orientation(anchor, self._name) if self._upright else UPRIGHT
-        iframe = self._rgb.array(anchor)
+        iframe = self._pixels(anchor)
         motion = np.empty((self._timesteps, height, width, 2), np.int16)
         residual = np.empty((self._timesteps, height, width, 3), np.int16)
         accumulator = Accumulator(iframe, accumulated=self._accumulated)
@@ -126,7 +135,7 @@ class GopBuilder:
         for frame in islice(frames, self._timesteps):
             if (frame.width, frame.height) != (width, height):
                 return None
-            rgb = self._rgb.array(frame)
+            rgb = self._pixels(frame)
             with accumulating(self._meter):
                 vectors = motion_vectors(frame)
                 accumulator.add(vectors, rgb, motion[steps], residual[steps])
@@ -139,3 +148,13 @@ class GopBuilder:
         with accumulating(self._meter):
             iframe, motion, residual = turn_gop_arrays(orientation, iframe, motion, residual)
         return Gop(iframe, motion, residual, self._accumulated, index, pts_seconds, first_frame)
+
+    def _pixels(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        try:
+            return self._rgb.array(frame)
+        except (FFmpegError, ValueError) as error:
+            raise UnsupportedVideoError(
+                f"{self._name}: {frame.format.name}, matrix {int(frame.colorspace)}: no RGB comes of it ({error})",
+                "FFmpeg must know the colours",
+                "encode it again, for example `ffmpeg -i VIDEO -colorspace bt709 -c:v libx264 out.mp4`",
+            ) from error

@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import numpy as np
+from av.error import FFmpegError
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
@@ -21,14 +22,15 @@ SOME_TIME_BASE = Fraction(1, 1000)
 class RgbConverter:
     """Converts the frames of one video, on one thread, to the values that VideoFrame.to_ndarray gives.
 
-    Most go through a filter graph, which writes new frames into the memory of those that nobody holds any more. Memory
-    that is freed and taken again for each frame is zeroed by the system, page after page, which takes longer than to
-    convert.
+    Frames like the first go through a filter graph, which writes new ones into the memory of those that nobody holds
+    any more. Memory that is freed and taken again for each frame is zeroed by the system, page after page, which takes
+    longer than to convert. What a graph does not take, PyAV converts.
     """
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._graph: _DirectGraph | None = None
+        self._is_first = True
 
     def view(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """A frame's pixels, uint8 (H, W, 3); rows may be followed by padding, and memory is FFmpeg's.
@@ -36,11 +38,8 @@ class RgbConverter:
         Raises:
             FFmpegError, ValueError: the pixel format cannot be converted.
         """
-        if frame.format.name in DIRECTLY_CONVERTED and frame.height % 2 == 0:
-            if self._graph is None or self._graph.kind != _kind(frame):
-                self._graph = _DirectGraph(frame)
-            converted = self._graph.convert(frame)
-        else:
+        converted = self._through_graph(frame)
+        if converted is None:
             converted = self._reformatter.reformat(frame, format="rgb24", threads=1)
         plane = converted.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
@@ -49,6 +48,19 @@ class RgbConverter:
     def array(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """A frame's pixels, uint8 (H, W, 3), C-contiguous; errors as `view`."""
         return np.ascontiguousarray(self.view(frame))
+
+    def _through_graph(self, frame: VideoFrame) -> VideoFrame | None:
+        try:
+            if self._is_first:
+                self._is_first = False
+                if frame.format.name in DIRECTLY_CONVERTED and frame.height % 2 == 0:
+                    self._graph = _DirectGraph(frame)
+            if self._graph is not None and self._graph.kind == _kind(frame):
+                return self._graph.convert(frame)
+        except (FFmpegError, ValueError):
+            # Filters refuse colour primaries and transfers that play no part here; and one that failed may hold frames.
+            self._graph = None
+        return None
 
 
 class _DirectGraph:

@@ -204,8 +204,11 @@ def test_a_missed_row_of_two_files_is_named_with_its_file(content: dict[str, Any
     assert "video.memory of video-amd.json" in render_bench_html(twice)
 
 
-@pytest.mark.parametrize(("limit", "said"), [(350.25, "; the machine allows 350.2)"), ("much", ")"), (None, ")")])
-def test_a_missed_row_says_what_the_machine_allows(content: dict[str, Any], limit: Any, said: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [(350.25, "; cores that did nothing else reached 350.2)"), ("much", ")"), ("nan", ")"), (None, ")")],
+)
+def test_a_missed_row_says_what_the_machine_reached(content: dict[str, Any], limit: Any, said: str) -> None:
     (memory,) = (row for row in content["results"] if row["name"] == "video.memory")
     memory["detail"]["machine_limit"] = limit
     documents = [read_bench(content, "video.json")]

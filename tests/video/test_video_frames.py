@@ -1,14 +1,16 @@
 """Frames with their vectors: the same on any number of threads, of any codec; nothing outlives the reading."""
 
+import io
 import threading
 import time
 
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
-from hybrid_cvar.errors import ConfigError, CorruptVideoError, UnsupportedVideoError
-from hybrid_cvar.video import frame_reader, read_frames
+from hybrid_cvar.errors import ConfigError, CorruptVideoError, UnsupportedVideoError, VideoError
+from hybrid_cvar.video import frame_reader, read_frames, read_gops
 from hybrid_cvar.video.background import Ahead, in_background
 from hybrid_cvar.video.motion_field import VECTOR
 
@@ -94,8 +96,58 @@ def test_damage_is_passed_over(tmp_path, sample):
     content[40_000:60_000] = bytes(20_000)
     path = tmp_path / "damaged.avi"
     path.write_bytes(content)
-    counts = {sum(1 for _ in read_frames(path, workers=workers)) for workers in (1, 2)}
-    assert len(counts) == 1 and 60 < counts.pop() <= 120
+    first, *others = (
+        [(f.picture.tobytes(), f.vectors.tolist()) for f in read_frames(path, workers=workers)]
+        for workers in (1, 2, 40)
+    )
+    assert 60 < len(first) <= 96
+    assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "mpeg2video", "mpeg1video", "libx264"])
+@pytest.mark.parametrize("options", [{"g": "1"}, {"bf": "0"}, {"bf": "2"}, {"g": "7", "bf": "1"}])
+def test_the_last_frame_of_any_length(tmp_path, encode, pictures, codec, options):
+    """An I-frame may be the last that is shown, with B-frames before it."""
+    path = tmp_path / "clip"
+    container = "mpegts" if codec == "libx264" or "2" in codec else "matroska"
+    for length in (1, 2, 13, 24, 25, 26):
+        path.write_bytes(encode(pictures[:length], codec=codec, container=container, **options))
+        assert_equal(path)
+
+
+ONE_REFERENCE = {"x264-params": "ref=1:bframes=0:keyint=12:scenecut=0"}
+COLOURS = [
+    ("h264_metadata", "libx264", "transfer_characteristics=10"),
+    ("mpeg2_metadata", "mpeg2video", "colour_primaries=3:transfer_characteristics=255"),
+]
+
+
+def with_metadata(path, content, bitstream_filter):
+    """The same pictures; what their headers say of colours is changed."""
+    with av.open(io.BytesIO(content)) as source:
+        stream = source.streams.video[0]
+        changer = BitStreamFilterContext(bitstream_filter, stream)
+        packets = [changer.filter(packet if packet.size else None) for packet in source.demux(stream)]
+    path.write_bytes(b"".join(bytes(packet) for some in packets for packet in some))
+
+
+@pytest.mark.parametrize(("name", "codec", "colours"), COLOURS)
+def test_colours_that_filters_refuse(tmp_path, encode, pictures, name, codec, colours):
+    path = tmp_path / "clip.es"
+    options = ONE_REFERENCE if codec == "libx264" else {}
+    with_metadata(path, encode(pictures[:24], codec=codec, container="mpegts", **options), f"{name}={colours}")
+    assert_equal(path)
+    assert len(list(read_gops(path))) == 2
+
+
+def test_colours_that_nothing_converts_are_one_error(tmp_path, encode, pictures):
+    path = tmp_path / "clip.es"
+    content = encode(pictures[:24], codec="libx264", container="mpegts", **ONE_REFERENCE)
+    with_metadata(path, content, "h264_metadata=matrix_coefficients=8")
+    with pytest.raises(UnsupportedVideoError, match=r"clip\.es: yuv420p, matrix 8: no RGB"):
+        list(read_gops(path, domain="native"))
+    with pytest.raises(VideoError, match=r"clip\.es"):
+        list(read_gops(path, domain="transcode"))
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from hybrid_cvar.video.rgb import RgbConverter
+from hybrid_cvar.video.rgb import RgbConverter, _DirectGraph
 
 FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuv420p10le", "nv12", "gray", "gbrp", "rgb24")
 SIZES = ((64, 48), (66, 50), (33, 18), (34, 17), (33, 17), (2, 2), (1, 1))
@@ -47,6 +47,46 @@ def test_decoded_frames_too(encode, width, height):
         np.testing.assert_array_equal(converter.view(frame), expected(frame))
 
 
+@pytest.mark.parametrize("name", ["color_primaries", "color_trc"])
+def test_whatever_a_frame_says_of_its_colours(name):
+    """Filters refuse some that PyAV takes."""
+    for value in range(0, 256, 1):
+        frame = noise("yuv420p", 16, 16)
+        try:
+            setattr(frame, name, value)
+        except (ValueError, OverflowError):
+            continue
+        converter = RgbConverter()
+        for _ in range(2):
+            np.testing.assert_array_equal(converter.view(frame), expected(frame))
+
+
+def test_a_stream_that_changes():
+    converter = RgbConverter()
+    frames = [
+        noise(*kind, seed) for seed, kind in enumerate(2 * [("yuv420p", 64, 48), ("yuv420p", 32, 48), ("gray", 64, 48)])
+    ]
+    for frame in frames:
+        np.testing.assert_array_equal(converter.view(frame), expected(frame))
+
+
+def test_after_a_failure_no_frame_gets_anothers_pixels(monkeypatch):
+    converter = RgbConverter()
+    frames = [noise("yuv420p", 64, 48, seed) for seed in range(5)]
+    converter.view(frames[0])
+    convert = _DirectGraph.convert
+
+    def fails_once(graph, frame):
+        monkeypatch.undo()
+        graph._source.push(frame)
+        raise ValueError("it was pushed, and not pulled")
+
+    monkeypatch.setattr(_DirectGraph, "convert", fails_once)
+    for frame in frames[1:]:
+        np.testing.assert_array_equal(converter.view(frame), expected(frame))
+    assert _DirectGraph.convert is convert
+
+
 def test_what_is_held_keeps_its_values_and_what_is_not_is_used_again():
     converter = RgbConverter()
     frames = [noise("yuv420p", 320, 240, seed) for seed in range(30)]
@@ -61,6 +101,7 @@ def test_what_is_held_keeps_its_values_and_what_is_not_is_used_again():
 
 
 def test_pictures_outlive_the_converter():
-    frame = noise("yuv420p", 64, 48)
-    picture = RgbConverter().view(frame)
-    np.testing.assert_array_equal(picture, expected(frame))
+    frames = [noise("yuv420p", 320, 240, seed) for seed in range(20)]
+    pictures = [RgbConverter().view(frame) for frame in frames]
+    for frame, picture in zip(frames, pictures, strict=True):
+        np.testing.assert_array_equal(picture, expected(frame))

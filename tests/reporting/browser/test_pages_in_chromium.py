@@ -16,11 +16,10 @@ from hybrid_cvar.reporting.bench_results import read_results
 from hybrid_cvar.reporting.comparison import compare_files
 from hybrid_cvar.reporting.comparison_output import render_comparison_html
 
-# Headless Chromium at times stops drawing, about once in 200 long pages; then, and only then, a test is run again.
-# What a page does wrong fails three times.
+# Headless Chromium at times stops drawing, about once in 200 long pages: only for that a test is run again.
 pytestmark = [
     pytest.mark.needs_chromium,
-    pytest.mark.flaky(reruns=2, only_rerun=["FramesStopped", "TimeoutError"]),
+    pytest.mark.flaky(reruns=2, only_rerun=["^FramesStopped:"]),
 ]
 
 MakeReport = Callable[..., Report]
@@ -84,6 +83,15 @@ def test_a_page_is_silent_offline_and_fits(open_page, make_page, kind: str, leas
             assert plot["drawn"] == pytest.approx([plot["width"], plot["height"]], abs=1), (width, plot)
             assert plot["marks"] and plot["texts"] and not plot["outside"], (width, plot)
     assert opened.complaints == []
+
+
+def test_a_browser_that_stops_drawing_is_told_from_a_page_that_is_wrong(open_page, make_page) -> None:
+    opened = open_page(make_page("nothing"))
+    opened.scroll()
+    opened.page.evaluate("window.requestAnimationFrame = () => 0")
+    with pytest.raises(Exception, match="no frame in 10 seconds") as raised:
+        opened.scroll()
+    assert raised.type.__name__ == "FramesStopped"
 
 
 def test_what_a_user_gives_runs_nowhere(open_page, make_report: MakeReport) -> None:
