@@ -142,10 +142,10 @@ def convert_command(
 ) -> None:
     """Convert videos to the paper's format, which is then read natively: 340x256 MPEG-4, GOP 12, no B-frames, AVI.
 
-    The tree of folders is kept; sound is not. A target appears when it is whole. Run it again to
-    go on: what is done is skipped unless its source is newer. Videos that fail, or of which frames are missing,
-    are listed at the end, and the exit status is 1. Two sources that would get one target keep their extensions
-    (a.mp4.avi, a.mkv.avi). Links to folders and out of SRC are not followed.
+    The tree of folders is kept; sound is not. A target appears when it is whole. Run it again to go on: what is done
+    is skipped unless its source is newer or was cut off. Videos that fail, or of which frames are missing, are listed
+    at the end, and the exit status is 1. Two sources that would get one target keep their extensions (a.mp4.avi,
+    a.mkv.avi). Links to folders and out of SRC are not followed.
 
     Example: [bold]hybrid-cvar video convert UCF-101 UCF-101-paper[/]
     """

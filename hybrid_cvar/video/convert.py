@@ -46,7 +46,7 @@ class ConversionResult:
 
     Attributes:
         converted: in the order in which they were done.
-        skipped: those whose target was there and not older.
+        skipped: those whose target was there, complete and not older.
         failures: those that failed, each with its reason.
         not_reached: those that an interrupt left; their targets are as they were before.
         other_files: files of the folder left out because of their extension.
@@ -93,8 +93,8 @@ def convert_tree(
 ) -> ConversionResult:
     """Convert a video, or every video of a folder and its subfolders, to the paper's format.
 
-    `convert_plan` says which files are taken and how targets are named. A video whose target is there is skipped
-    unless the source is newer; whether the target was made with the same `gop` and `qscale` is not looked at.
+    `convert_plan` says which files are taken and how targets are named. A video whose target is there is skipped unless
+    the source is newer or was cut off; whether the target was made with the same `gop` and `qscale` is not looked at.
     One that fails does not stop the others. Partial files that a killed run left in the targets' folders are removed.
 
     Args:

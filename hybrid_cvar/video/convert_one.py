@@ -35,6 +35,7 @@ LONGEST_GOP, COARSEST_QSCALE = 4096, 31
 
 # File systems keep times as coarsely as 2 s (FAT).
 NEWER_SECONDS = 2.0
+INCOMPLETE_IS_EARLIER_BY = 60.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def convert_video(
     """Convert one video; the target appears when it is complete, in the place of one that was there.
 
     It is written under another name in the target's folder, which is made if it is missing. The target gets its
-    source's time of modification, as `cp -p` gives it: a source that changes meanwhile is newer than its target.
+    source's time of modification, as `cp -p` gives it: a source that changes meanwhile is newer than its target. An
+    incomplete one gets an earlier time, so that it does not pass for finished.
 
     Args:
         source: the video, of any format that FFmpeg decodes.
@@ -119,8 +121,11 @@ def convert_video(
                 raise CorruptVideoError(
                     f"{source}: no frame can be decoded", "a video holds at least one", "copy or download it again"
                 )
-            os.utime(partial, ns=(time.time_ns(), modified))
             size = os.stat(partial).st_size
+            missing = info.frames_missing + max(info.frames - frames, 0)
+            converted = ConvertedVideo(source, target, frames, missing, size, time.monotonic() - began)
+            earlier = INCOMPLETE_IS_EARLIER_BY if converted.is_incomplete else 0.0
+            os.utime(partial, ns=(time.time_ns(), modified - int(1e9 * earlier)))
     except OSError as error:
         raise OutputError(
             f"{target}: {error.strerror or error}",
@@ -133,12 +138,11 @@ def convert_video(
             f"every frame must become a {WIDTH}x{HEIGHT} one",
             "convert it yourself, for example `ffmpeg -i VIDEO -vf scale=340:256 -c:v mpeg4 -g 12 -bf 0 out.avi`",
         ) from error
-    missing = info.frames_missing + max(info.frames - frames, 0)
-    return ConvertedVideo(source, target, frames, missing, size, time.monotonic() - began)
+    return converted
 
 
 def is_finished(source: Path, target: Path) -> bool:
-    """True if the target is there and its source has not changed since.
+    """True if the target is there, is complete, and its source has not changed since.
 
     Args:
         source: the video.

@@ -208,6 +208,12 @@ def test_what_was_cut_off_is_converted_and_named(tmp_path):
     converted = json.loads((tmp_path / "r.json").read_text())["converted"]
     cut, whole = sorted(converted, key=lambda video: video["source"])
     assert whole["frames_missing"] == 0 and cut["frames"] + cut["frames_missing"] == whole["frames"]
+    again = hybrid_cvar("video", "convert", tmp_path / "in", tmp_path / "out")
+    assert again.returncode == 1 and "1 converted" in again.stdout and "cut.avi: " in again.stdout
+    (tmp_path / "in" / "cut.avi").write_bytes(content)
+    mended = hybrid_cvar("video", "convert", tmp_path / "in", tmp_path / "out")
+    assert mended.returncode == 0 and "1 converted" in mended.stdout
+    (tmp_path / "in" / "cut.avi").write_bytes(content[: len(content) // 2])
     probe = hybrid_cvar("video", "probe", tmp_path / "in" / "cut.avi", tmp_path / "in" / "whole.avi", columns=160)
     assert "frames are missing, it was cut off" in probe.stdout
 
