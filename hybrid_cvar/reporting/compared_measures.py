@@ -71,7 +71,11 @@ def run_measures(run: dict[str, Any], where: str) -> tuple[tuple[Measure, ...], 
     if not videos:
         raise ConfigError(f"{where}: no video ran", "there is nothing to compare", REMEDY)
 
-    found = [Measure("videos", float(len(videos)), "", MEASURED)]
+    failures = len(field_of(run, "failures", list, where))
+    found = [
+        Measure("videos", float(len(videos)), "", MEASURED),
+        Measure("videos without an answer", float(failures), "", MEASURED, "lower"),
+    ]
     for name, field, unit, mark, better in RUN_FIELDS:
         values = [field_of(video, field, float, place) for video, place in videos]
         found += _mean_of(name, values, unit, mark, where, better)

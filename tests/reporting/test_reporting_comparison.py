@@ -8,7 +8,7 @@ from rich.console import Console
 
 from hybrid_cvar.errors import ConfigError
 from hybrid_cvar.records import Report
-from hybrid_cvar.reporting import render_json
+from hybrid_cvar.reporting import VideoFailure, render_json
 from hybrid_cvar.reporting.comparison import Comparison, compare_files
 from hybrid_cvar.reporting.comparison_output import (
     change_text,
@@ -64,10 +64,12 @@ def test_files_that_price_graded_events_otherwise_are_told_apart(
 
 
 def test_numbers_are_means_over_the_videos(write: Callable[..., Path], make_report: MakeReport) -> None:
-    both = render_json([make_report(path="a.mp4", wall_seconds=1.0), make_report(path="b.mp4", wall_seconds=3.0)])
+    reports = [make_report(path="a.mp4", wall_seconds=1.0), make_report(path="b.mp4", wall_seconds=3.0)]
+    both = render_json(reports, [VideoFailure("c.mp4", "c.mp4: no video")])
     comparison = compare_files([write("x.json", both), write("y.json", render_json([make_report(path="a.mp4")]))])
     rows = {row.name: row for row in comparison.rows}
     assert rows["wall clock a video"].values[0] == 2.0 and rows["videos"].values == (2.0, 1.0)
+    assert rows["videos without an answer"].values == (1.0, 0.0)
     assert "The files are not of the same videos." in comparison.notices
 
 
@@ -104,7 +106,10 @@ def test_nothing_from_zero_is_no_number(write: Callable[..., Path]) -> None:
         ('{"schema": "hybrid-cvar/ablation"}', "schema 'hybrid-cvar/ablation'; must be one of"),
         ('{"schema": "hybrid-cvar/run", "schema_version": 2}', "version 2"),
         ('{"schema": "hybrid-cvar/run", "schema_version": 5, "videos": []}', "no video ran"),
-        ('{"schema": "hybrid-cvar/run", "schema_version": 5, "videos": [{}]}', "energy.total_joules is missing"),
+        (
+            '{"schema": "hybrid-cvar/run", "schema_version": 5, "videos": [{}], "failures": []}',
+            "energy.total_joules is missing",
+        ),
         ('{"machine": {}, "results": []}', "of the kind bench, .* of the kind run; only files of one kind"),
         ('{"schema": ["x"]}', "schema .'x'.*must be one of"),
         (None, "No such file"),
