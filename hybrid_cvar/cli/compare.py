@@ -46,11 +46,13 @@ def compare_command(
 ) -> None:
     """Compare runs, benchmarks or evaluations, number by number, against the first file.
 
+    With --results a folder's benchmarks are drawn, not compared: --report and --markdown alone are written.
+
     Example: [bold]hybrid-cvar compare before.json after.json --report difference.html[/]
     """
     given = files or []
     if (results is None) == (not given):
-        raise typer.BadParameter("give two or more files, or --results DIR")
+        raise typer.BadParameter("give either two or more files, or --results DIR")
     if given and len(given) < 2:
         raise typer.BadParameter(f"{given[0]} alone cannot be compared; give two or more files of one kind")
     json_path = json_target(json_file)

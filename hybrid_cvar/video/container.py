@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from io import FileIO
+from io import FileIO, TextIOBase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -115,6 +115,12 @@ def open_video(source: VideoSource) -> Iterator[tuple[InputContainer, VideoStrea
 
 
 def _open_source(source: VideoSource, name: str, opened: ExitStack) -> InputContainer:
+    if not isinstance(source, str | Path) and (not hasattr(source, "read") or isinstance(source, TextIOBase)):
+        raise UnsupportedVideoError(
+            f"{type(source).__name__} {source!r}"[:100],
+            "a video is a path, an address or an open binary file",
+            "give its path, or open it with mode 'rb'",
+        )
     try:
         return _open_stream(source, opened) if is_stream(source) else _open_file(Path(str(source)))
     except _PipeInterrupted:

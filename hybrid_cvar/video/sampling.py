@@ -146,7 +146,9 @@ def open_clips(
     meter: ReadMeter | None = None,
 ) -> ClipStream:
     """As `read_clips`, with the memory of one GOP; `meter`, if there is one, is told what reading does."""
-    spec = spec or InputSpec()
+    spec = InputSpec() if spec is None else spec
+    if not isinstance(spec, InputSpec):
+        raise ConfigError(f"spec = {spec!r}", "must be an InputSpec", "name the number of clips: count=8")
     stream = open_gops(source, spec.timesteps, count, accumulated=spec.accumulated, domain=domain, meter=meter)
 
     def cut(gop: Gop) -> Clip:
@@ -175,11 +177,11 @@ def read_clips(
         domain: as in `read_gops`.
 
     Returns:
-        The clips; their number is `len(clips)`, from 1 to `count`. No GOP is used twice.
+        The clips; their number is that of its `clips`, from 1 to `count`. No GOP is used twice.
 
     Raises:
         UnsupportedVideoError, CorruptVideoError, ShortVideoError: as `read_gops`.
-        ConfigError: `count` is not a positive whole number; as `read_gops`.
+        ConfigError: `count` is not a positive whole number, or `spec` no InputSpec; as `read_gops`.
     """
     stream = open_clips(source, spec, count, domain=domain)
     return SampledVideo(stream.info, stream.gops, tuple(stream.clips))

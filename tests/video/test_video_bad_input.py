@@ -16,7 +16,7 @@ from hybrid_cvar.errors import (
     VideoError,
 )
 from hybrid_cvar.records import InputSpec
-from hybrid_cvar.video import probe_video, read_clips, read_gops
+from hybrid_cvar.video import probe_video, read_clips, read_frames, read_gops
 from hybrid_cvar.video.container import open_video, read_packets
 
 
@@ -41,6 +41,16 @@ def refuse(path, error, message):
 
 def test_missing_file(tmp_path):
     refuse(tmp_path / "none.avi", UnsupportedVideoError, "no such file")
+
+
+@pytest.mark.parametrize("source", [None, 3, b"clip.avi", io.StringIO("text")])
+def test_what_is_neither_a_path_nor_a_file(source):
+    refuse_source = pytest.raises(
+        UnsupportedVideoError, match=rf"{type(source).__name__} .*a path, an address or an open"
+    )
+    for read in (probe_video, lambda given: list(read_gops(given)), lambda given: list(read_frames(given))):
+        with refuse_source:
+            read(source)
 
 
 def test_name_with_a_null(tmp_path):

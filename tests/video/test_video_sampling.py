@@ -125,6 +125,11 @@ def test_a_bad_count_is_refused(sample, count):
         read_clips(sample, InputSpec(), count)
 
 
+def test_a_count_in_the_place_of_the_spec_is_told(sample):
+    with pytest.raises(ConfigError, match=r"spec = 8; must be an InputSpec; .*count=8"):
+        read_clips(sample, 8)
+
+
 def test_raw_form_reaches_the_clips(sample):
     specs = (InputSpec(size=56, accumulated=form) for form in (False, True))
     raw, accumulated = (read_clips(sample, spec).clips[0] for spec in specs)
