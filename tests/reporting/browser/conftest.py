@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,22 +35,46 @@ class Opened:
         Raises:
             FramesStopped: the browser has stopped to draw.
         """
-        came_to = self.page.evaluate(
-            """async () => {
-                const frame = () => new Promise((done, stopped) => {
-                    setTimeout(stopped, 10_000);
-                    requestAnimationFrame(() => requestAnimationFrame(done));
-                });
-                let y = 0;
-                try {
-                    for (; y < document.documentElement.scrollHeight; y += 1000) { scrollTo(0, y); await frame(); }
-                    scrollTo(0, 0); await frame();
-                } catch { return y; }
-                return null;
-            }"""
+        y = 0
+        # A page grows as its plots are drawn.
+        while y < self.page.evaluate("document.documentElement.scrollHeight"):
+            self._scroll_to(y)
+            y += 1000
+        self._scroll_to(0)
+
+    def _scroll_to(self, y: int) -> None:
+        self.page.evaluate(f"scrollTo(0, {y})")
+        self.check_frames()
+
+    def check_frames(self) -> None:
+        """Waits for two animation frames.
+
+        Raises:
+            FramesStopped: they do not come.
+        """
+        came = self.page.evaluate(
+            """() => new Promise((done) => {
+                setTimeout(() => done(false), 10_000);
+                requestAnimationFrame(() => requestAnimationFrame(() => done(true)));
+            })"""
         )
-        if came_to is not None:
-            raise FramesStopped(f"no frame in 10 seconds at {came_to} pixels")
+        if not came:
+            raise FramesStopped("no frame in 10 seconds")
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around what waits for the page to draw.
+
+        Raises:
+            FramesStopped: in the place of Playwright's TimeoutError, where that is why.
+        """
+        from playwright.sync_api import TimeoutError as WaitedTooLong
+
+        try:
+            yield
+        except WaitedTooLong:
+            self.check_frames()
+            raise
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than its window."""

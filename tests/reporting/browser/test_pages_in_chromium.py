@@ -92,6 +92,11 @@ def test_a_browser_that_stops_drawing_is_told_from_a_page_that_is_wrong(open_pag
     with pytest.raises(Exception, match="no frame in 10 seconds") as raised:
         opened.scroll()
     assert raised.type.__name__ == "FramesStopped"
+    with pytest.raises(Exception, match="no frame in 10 seconds"), opened.waiting():
+        opened.page.wait_for_selector(".never", timeout=100)
+    opened = open_page(make_page("nothing"))
+    with pytest.raises(Exception, match=r"Timeout 100ms exceeded"), opened.waiting():
+        opened.page.wait_for_selector(".never", timeout=100)
 
 
 def test_what_a_user_gives_runs_nowhere(open_page, make_report: MakeReport) -> None:
@@ -115,9 +120,11 @@ def test_plots_follow_light_and_dark(open_page, make_page) -> None:
     page = opened.page
     light = page.evaluate(ink)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{ink} !== {json.dumps(light)}")
+    with opened.waiting():
+        page.wait_for_function(f"{ink} !== {json.dumps(light)}")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 26)"
-    page.click("button.theme")
+    with opened.waiting():
+        page.click("button.theme")
     assert page.evaluate(ink) == light
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(247, 247, 245)"
     assert opened.complaints == []
@@ -159,12 +166,14 @@ def test_three_hundred_videos_stay_usable(open_page, make_report: MakeReport) ->
     reports = [make_report(1, path=f"video-{number}.mp4") for number in range(300)]
     opened = open_page(render_html(reports))
     page = opened.page
-    page.wait_for_selector(".plot[data-drawn]")
+    with opened.waiting():
+        page.wait_for_selector(".plot[data-drawn]")
     drawn = "document.querySelectorAll('.plot[data-drawn]').length"
     assert page.evaluate(drawn) == 1, "that of the batch"
     assert page.locator("details.video[open]").count() == 0
-    page.click("text=video-249.mp4 >> nth=0")
-    page.wait_for_selector("#video-250[open] .plot[data-drawn]")
+    with opened.waiting():
+        page.click("text=video-249.mp4 >> nth=0")
+        page.wait_for_selector("#video-250[open] .plot[data-drawn]")
     assert page.evaluate(drawn) <= 6
     assert opened.overflow() <= 0 and opened.complaints == []
 
