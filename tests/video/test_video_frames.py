@@ -8,10 +8,13 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from av.video.frame import PictureType
 
 from hybrid_cvar.errors import ConfigError, CorruptVideoError, UnsupportedVideoError, VideoError
 from hybrid_cvar.video import frame_reader, read_frames, read_gops
 from hybrid_cvar.video.background import Ahead, in_background
+from hybrid_cvar.video.container import vector_decoder
+from hybrid_cvar.video.decoding import decode_gop
 from hybrid_cvar.video.motion_field import VECTOR
 
 X264 = {"x264-params": "ref=3:bframes=2:keyint=10:scenecut=0"}
@@ -102,6 +105,16 @@ def test_damage_is_passed_over(tmp_path, sample):
     )
     assert 60 < len(first) <= 96
     assert all(other == first for other in others)
+
+
+def test_no_frame_comes_twice_in_the_place_of_a_lost_one(sample):
+    """The I-frame is not decoded once more to make up for a packet that is no picture."""
+    with av.open(sample) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size][:12]
+        packets[5] = av.Packet(bytes(packets[5].size))
+        frames = list(decode_gop(vector_decoder("mpeg4", stream.codec_context), packets, past_damage=True))
+    assert [PictureType(frame.pict_type).name for frame in frames] == ["I"] + 10 * ["P"]
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "mpeg2video", "mpeg1video", "libx264"])
